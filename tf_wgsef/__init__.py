@@ -1,0 +1,51 @@
+"""Make Keras models small and fast on edge devices without hurting what they compute.
+
+One pipeline, one direction; a folder is a stage::
+
+    keras.Model -> graph -> groups -> training (penalties) -> strip -> convert -> measure -> report
+
+The public names are loaded on first use (PEP 562), so that ``tf_wgsef.measure`` runs on a board
+that has NumPy and a LiteRT runtime but neither Keras nor TensorFlow.
+"""
+
+import importlib
+import importlib.metadata
+
+_HOMES = {
+    "GroupLasso": "penalties",
+    "GroupPenalty": "penalties",
+    "WGSEF": "penalties",
+    "LayerRule": "rules",
+    "register_rule": "rules",
+    "profile": "graph",
+    "GroupSet": "groups",
+    "build_groups": "groups",
+    "GroupTensorBoard": "training",
+    "ProximalModel": "training",
+    "WGSEFRegularizer": "training",
+    "sparsify": "training",
+    "StripResult": "strip",
+    "strip": "strip",
+    "convert": "convert",
+    "LatencyComparison": "measure",
+    "LatencyStats": "measure",
+    "compare_latency": "measure",
+    "measure": "measure",
+    "Report": "report",
+    "WGSEFError": "errors",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name == "__version__":
+        return importlib.metadata.version("tf-wgsef")
+    if name in _HOMES:
+        home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+        return home if name == _HOMES[name] else getattr(home, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_HOMES, "__version__"])

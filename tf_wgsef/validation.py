@@ -1,0 +1,106 @@
+"""Checks of what users pass in, shared by all stages: each failure is one line that says what to do."""
+
+import math
+import numbers
+
+from tf_wgsef.errors import InputError
+
+
+def check_share(name: str, value: float) -> float:
+    """Returns ``value`` as a float if it is a share in [0, 1).
+
+    Args:
+        name: the argument's name, for the message.
+        value: what the user passed.
+
+    Raises:
+        InputError: if ``value`` is not a number in [0, 1).
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < 1:
+        raise InputError(
+            f"Expected `{name}` in [0, 1), the share to remove. Received: {name}={value!r}. "
+            f"Pass 0.75 to remove three quarters."
+        )
+    return float(value)
+
+
+def check_positive_int(name: str, value: int) -> int:
+    """Returns ``value`` as an int if it is a whole number of at least 1.
+
+    Args:
+        name: the argument's name, for the message.
+        value: what the user passed.
+
+    Raises:
+        InputError: if ``value`` is not a whole number of at least 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise InputError(
+            f"Expected `{name}` to be a whole number of at least 1. Received: {name}={value!r}."
+        )
+    return int(value)
+
+
+def check_non_negative(name: str, value: float) -> float:
+    """Returns ``value`` as a float if it is finite and at least 0.
+
+    Args:
+        name: the argument's name, for the message.
+        value: what the user passed.
+
+    Raises:
+        InputError: if ``value`` is negative, not finite or not a number.
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        raise InputError(
+            f"Expected `{name}` to be a finite number of at least 0. Received: {name}={value!r}."
+        )
+    return float(value)
+
+
+def check_keras_model(model):
+    """Returns ``model`` if it is a built Keras 3 model whose graph can be read.
+
+    A model that is wrapped by composition (``ProximalModel``) is unwrapped: its ``.model`` is returned.
+
+    Args:
+        model: a Sequential or functional ``keras.Model``.
+
+    Raises:
+        InputError: if it is a tf_keras model, no Keras model, subclassed, or not built yet.
+    """
+    import keras
+
+    if not isinstance(model, keras.Model):
+        _raise_not_keras(model)
+    wrapped = getattr(model, "model", None)
+    if isinstance(wrapped, keras.Model):
+        model = wrapped
+    name = type(model).__name__
+    functional = isinstance(model, keras.Sequential) or hasattr(model, "operations")
+    if not functional:
+        raise InputError(
+            f"Expected a Sequential or functional Keras model, whose graph can be read. "
+            f"Received: model={model.name!r}, a subclass of keras.Model ({name}). Rewrite its call() "
+            f"with keras.Input(...) and keras.Model(inputs, outputs)."
+        )
+    if not model.built:
+        raise InputError(
+            f"Expected a built model. Received: model={model.name!r}, whose weights do not exist yet. "
+            f"Add keras.Input(shape) as its first layer, or call it once on data."
+        )
+    return model
+
+
+def _raise_not_keras(model):
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    if kind.startswith(("tf_keras", "keras.src.engine", "tensorflow.python.keras")):
+        raise InputError(
+            f"Expected a Keras 3 model. Received: a model of Keras 2 ({kind}). Unset "
+            f"TF_USE_LEGACY_KERAS, rebuild it with `import keras` and load its weights."
+        )
+    raise InputError(
+        f"Expected a Keras 3 model. Received: {kind}. Pass a Sequential or functional keras.Model, "
+        f"or load one with keras.models.load_model(path)."
+    )
