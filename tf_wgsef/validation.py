@@ -2,6 +2,8 @@
 
 import math
 import numbers
+import os
+import pathlib
 
 from tf_wgsef.errors import InputError
 
@@ -104,3 +106,36 @@ def _raise_not_keras(model):
         f"Expected a Keras 3 model. Received: {kind}. Pass a Sequential or functional keras.Model, "
         f"or load one with keras.models.load_model(path)."
     )
+
+
+def read_tflite(tflite) -> bytes:
+    """Returns the bytes of a ``.tflite`` file, if they bear the mark that native code relies on.
+
+    Args:
+        tflite: the file: its bytes (bytes, bytearray, memoryview), or its path (str, os.PathLike).
+
+    Raises:
+        InputError: if there is no such file, or it is no ``.tflite`` file.
+    """
+    where = "bytes"
+    if isinstance(tflite, str | os.PathLike):
+        path = pathlib.Path(tflite)
+        where = str(path)
+        if not path.is_file():
+            raise InputError(
+                f"Expected the path of a .tflite file. Received: {where}, no such file."
+            )
+        tflite = path.read_bytes()
+    if not isinstance(tflite, bytes | bytearray | memoryview):
+        raise InputError(
+            f"Expected a .tflite file, as bytes or as a path. Received: {type(tflite).__name__}. "
+            f"Make one with tf_wgsef.convert(model)."
+        )
+    data = bytes(tflite)
+    # A FlatBuffer starts with the offset of its root, then the four letters of its schema.
+    if data[4:8] != b"TFL3":
+        raise InputError(
+            f"Expected a .tflite file, with TFL3 at byte 4. Received: {where} of {len(data)} bytes "
+            f"that starts with {data[:8]!r}. Make one with tf_wgsef.convert(model)."
+        )
+    return data

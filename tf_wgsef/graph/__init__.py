@@ -1,1 +1,8 @@
+"""A Keras model as a channel graph, and what its layers cost."""
 
+from ._channel_graph import ChannelGraph as ChannelGraph
+from ._channel_graph import build_channel_graph as build_channel_graph
+from ._profile import LayerCost as LayerCost
+from ._profile import Profile as Profile
+from ._profile import profile as profile
+from ._read import read_calls as read_calls

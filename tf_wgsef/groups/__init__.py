@@ -1,1 +1,8 @@
+"""Groups of parameters that are zeroed together: coupled, zero-invariant, as plain data."""
 
+from ._arithmetic import group_norms as group_norms
+from ._arithmetic import scale_groups as scale_groups
+from ._build import build_groups as build_groups
+from ._group_set import GroupSet as GroupSet
+from ._group_set import Member as Member
+from ._keys import variable_key as variable_key

@@ -1,0 +1,158 @@
+"""Groups against loops over the model's own weights and activations."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import tf_wgsef
+from tests import models
+from tf_wgsef.errors import InputError
+
+GROUPED = [name for name in models.ALL]
+
+
+def member_values(model, member):
+    layer, _, name = member.variable.partition("/")
+    return next(
+        w for w in model.get_layer(layer).weights if w.path.endswith(f"{layer}/{name}")
+    ).numpy()
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_norms_are_those_of_a_loop(name):
+    model = models.randomize(models.ALL[name]())
+    groups = tf_wgsef.build_groups(model)
+    squares = np.zeros(groups.num_groups)
+    for member in groups.members:
+        value = member_values(model, member)
+        for index, group in enumerate(member.ids):
+            if group >= 0:
+                squares[group] += (
+                    np.take(value, index, axis=member.axes[0]).astype(float) ** 2
+                ).sum()
+    np.testing.assert_allclose(groups.norms(model), np.sqrt(squares), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_scaling_touches_the_groups_and_nothing_else(name):
+    model = models.randomize(models.ALL[name]())
+    before = {w.path: w.numpy().copy() for w in model.weights}
+    groups = tf_wgsef.build_groups(model)
+    factors = np.random.default_rng(0).uniform(0, 2, groups.num_groups)
+    expected = dict(before)
+    for member in groups.members:
+        layer, _, variable = member.variable.partition("/")
+        path = next(p for p in before if p.endswith(f"{layer}/{variable}"))
+        value = before[path].copy()
+        for index, group in enumerate(member.ids):
+            if group >= 0:
+                sl = [slice(None)] * value.ndim
+                sl[member.axes[0]] = index
+                value[tuple(sl)] *= np.float32(factors[group])
+        expected[path] = value
+    groups.scale(model, factors)
+    for weight in model.weights:
+        np.testing.assert_allclose(weight.numpy(), expected[weight.path], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_a_zeroed_group_is_a_silent_channel(name):
+    """Zero-invariance: with group g at zero, no weight that reads its channel matters to the outputs."""
+    model = models.randomize(models.ALL[name]())
+    groups = tf_wgsef.build_groups(model)
+    factors = np.ones(groups.num_groups)
+    factors[0] = 0
+    groups.scale(model, factors)
+    graph = tf_wgsef.graph.build_channel_graph(model)
+    generator = np.random.default_rng(3)
+    x = [generator.normal(size=(4, *t.shape[1:])).astype("float32") for t in model.inputs]
+    x = x if len(x) > 1 else x[0]
+    before = [np.array(y) for y in keras.tree.flatten(model(x))]
+    (first, *_) = groups.members
+    channel = graph_id_of(graph, first.variable.split("/")[0], int(np.argmax(first.ids == 0)))
+    touched = 0
+    for axes in graph.parameters:
+        for axis in axes:
+            if axis.role == "consume" and (axis.ids == channel).any():
+                value = np.moveaxis(axis.variable.numpy(), axis.axis, 0)
+                value[axis.ids == channel] = 1e3
+                axis.variable.assign(np.moveaxis(value, 0, axis.axis))
+                touched += 1
+    assert touched
+    for old, new in zip(before, keras.tree.flatten(model(x)), strict=True):
+        np.testing.assert_allclose(np.array(new), old, atol=1e-5)
+
+
+def graph_id_of(graph, layer, index):
+    for call in graph.calls:
+        if call.name == layer:
+            return graph.ids[call.outputs[0]][index]
+    raise LookupError(layer)
+
+
+def test_tied_producers_are_one_layer_of_groups():
+    groups = tf_wgsef.build_groups(models.residual())
+    assert groups.layers == ("stem+outer", "inner")
+    assert groups.sizes.tolist() == [6, 5]
+    assert {m.variable for m in groups.members} >= {"stem/kernel", "bn_a/gamma", "outer/bias"}
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_outputs_and_inputs_are_never_grouped(name):
+    model = models.ALL[name]()
+    grouped = {m.variable.split("/")[0] for m in tf_wgsef.build_groups(model).members}
+    assert grouped and not grouped & {"logits", "y", "z", "after" if name == "with_barrier" else ""}
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_json_round_trip(name):
+    model = models.randomize(models.ALL[name]())
+    groups = tf_wgsef.build_groups(model)
+    again = tf_wgsef.GroupSet.from_json(groups.to_json())
+    assert again.to_json() == groups.to_json()
+    np.testing.assert_array_equal(again.norms(model), groups.norms(model))
+
+
+def test_groups_fit_the_model_after_saving_and_loading(tmp_path):
+    model = keras.Sequential([layers.Dense(5, name="hidden"), layers.Dense(2, name="out")])
+    model(
+        np.zeros((1, 3), "float32")
+    )  # a model built late names its variables with its own name in front
+    groups = tf_wgsef.build_groups(model)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(groups.norms(loaded), groups.norms(model))
+
+
+def test_skip_leaves_a_layer_and_all_it_is_tied_to():
+    groups = tf_wgsef.build_groups(models.residual(), skip=["outer"])
+    assert groups.layers == ("inner",)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: tf_wgsef.build_groups(m, skip=["conv9"]), "'conv9'. The model has: conv1"),
+        (lambda m: tf_wgsef.build_groups(m, skip="conv1"), r"Pass skip=\['conv1'\]"),
+        (lambda m: tf_wgsef.build_groups(m, kind="rows"), "Received: kind='rows'"),
+        (
+            lambda m: tf_wgsef.build_groups(m).scale(m, [1.0]),
+            r"shape \(20,\). Received: shape \(1,\)",
+        ),
+        (lambda m: tf_wgsef.build_groups(m).norms(models.residual()), "has no 'conv1/kernel'"),
+        (
+            lambda m: tf_wgsef.build_groups(m).norms(models.lenet((8, 8))),
+            "Build the groups from this",
+        ),
+        (lambda m: tf_wgsef.GroupSet.from_json("{}"), "written by GroupSet.to_json"),
+        (lambda m: tf_wgsef.GroupSet.from_json("nonsense"), "written by GroupSet.to_json"),
+        (lambda m: tf_wgsef.GroupSet.from_json(json.dumps({"schema": "x"})), "schema 'x'"),
+    ],
+)
+def test_bad_input_gets_one_clear_line(call, message):
+    with pytest.raises(InputError, match=message) as caught:
+        call(models.lenet())
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,274 @@
+"""strip against its only true oracle: the model before it."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import tf_wgsef
+from tests import models
+from tf_wgsef import errors
+
+
+def outputs(model, seed=1, batch=16):
+    generator = np.random.default_rng(seed)
+    inputs = [generator.normal(size=(batch, *t.shape[1:])).astype("float32") for t in model.inputs]
+    result = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    return [
+        keras.ops.convert_to_numpy(one).astype(np.float64) for one in keras.tree.flatten(result)
+    ]
+
+
+def relative_difference(before, after):
+    span = max(one.max() for one in before) - min(one.min() for one in before)
+    return max(np.abs(x - y).max() for x, y in zip(before, after, strict=True)) / span
+
+
+def halved(builder, seed=0):
+    """A model with random weights of which half of the groups are zero, and which groups are alive."""
+    model = models.randomize(builder(), seed)
+    groups = tf_wgsef.build_groups(model)
+    alive = np.random.default_rng(seed).permutation(groups.num_groups) < groups.num_groups // 2
+    groups.scale(model, alive.astype(float))
+    return model, groups, alive
+
+
+@pytest.mark.parametrize("name", models.ALL)
+def test_half_of_the_groups_go_and_the_outputs_stay(name):
+    model, groups, alive = halved(models.ALL[name])
+    weights = [w.copy() for w in model.get_weights()]
+    before = outputs(model)
+
+    result = tf_wgsef.strip(model)
+
+    assert relative_difference(before, outputs(result.model)) <= 1e-5
+    assert result.max_abs_diff <= 1e-5 * result.output_range
+    for index, label in enumerate(groups.layers):
+        expected = max(1, int(alive[groups.layer_of == index].sum()))
+        assert {result.kept[layer] for layer in label.split("+")} == {expected}
+    for weight, saved in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(weight, saved)
+    assert result.model.count_params() < model.count_params()
+
+
+@pytest.mark.parametrize("name", models.ALL)
+def test_the_result_saves_loads_and_trains_on(name, tmp_path):
+    model, _, _ = halved(models.ALL[name])
+    small = tf_wgsef.strip(model).model
+    small.save(tmp_path / "small.keras")
+    loaded = keras.models.load_model(tmp_path / "small.keras")
+    for x, y in zip(outputs(small), outputs(loaded), strict=True):
+        np.testing.assert_array_equal(x, y)
+    generator = np.random.default_rng(0)
+    x = [generator.normal(size=(8, *t.shape[1:])) for t in loaded.inputs]
+    y = keras.tree.map_structure(
+        lambda t: generator.normal(size=(8, *t.shape[1:])),
+        loaded.output if not isinstance(loaded, keras.Sequential) else loaded.outputs[0],
+    )
+    loaded.compile("sgd", "mse")
+    first = loaded.get_weights()[0].copy()
+    loaded.fit(x if len(x) > 1 else x[0], y, epochs=1, verbose=0)
+    assert np.isfinite(loaded.get_weights()[0]).all()
+    assert (loaded.get_weights()[0] != first).any()
+
+
+def test_a_stripped_model_has_nothing_left_to_strip():
+    model, _, _ = halved(models.lenet)
+    once = tf_wgsef.strip(model)
+    assert once.removed
+    assert tf_wgsef.strip(once.model).removed == {}
+
+
+def test_every_group_zero_leaves_one_channel_and_the_same_outputs():
+    model = models.randomize(models.residual())
+    groups = tf_wgsef.build_groups(model)
+    groups.scale(model, np.zeros(groups.num_groups))
+    before = outputs(model)
+    result = tf_wgsef.strip(model)
+    assert result.kept["stem"] == result.kept["inner"] == 1
+    assert "at least one channel" in result.skipped["stem"]
+    np.testing.assert_allclose(outputs(result.model)[0], before[0], atol=1e-6)
+
+
+def dead_batch_norm(consumer):
+    """A BN whose gamma is 0 and beta is not: the channel is the constant max(beta, 0)."""
+    model = models.randomize(
+        keras.Sequential(
+            [
+                keras.Input((6, 6, 2)),
+                layers.Conv2D(4, 3, name="conv"),
+                layers.BatchNormalization(name="bn"),
+                layers.ReLU(name="relu"),
+                consumer,
+                layers.GlobalAveragePooling2D(name="gap"),
+                layers.Dense(2, name="logits"),
+            ]
+        )
+    )
+    bn = model.get_layer("bn")
+    bn.gamma.assign([1.0, 0.0, 0.0, 1.0])
+    bn.beta.assign([0.1, 0.7, -0.7, 0.2])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("consumer", "stays", "why"),
+    [
+        (layers.Conv2D(3, 3, padding="valid", name="next"), 2, ""),
+        (layers.Conv2D(3, 3, padding="valid", use_bias=False, name="next"), 2, ""),
+        (layers.Conv2D(3, 1, padding="same", name="next"), 2, ""),
+        (layers.Dense(3, name="next"), 2, ""),
+        # At the border 'same' padding mixes zeros in: not exact, so the constant 0.7 stays; 0 goes.
+        (layers.Conv2D(3, 3, padding="same", name="next"), 3, "cannot fold it exactly"),
+    ],
+    ids=["valid", "no_bias", "1x1", "dense", "same"],
+)
+def test_constants_fold_into_the_next_bias_only_where_that_is_exact(consumer, stays, why):
+    model = dead_batch_norm(type(consumer).from_config(consumer.get_config()))
+    before = outputs(model)
+    result = tf_wgsef.strip(model)
+    assert relative_difference(before, outputs(result.model)) <= 1e-5
+    assert result.kept["conv"] == stays
+    assert why in result.skipped.get("conv", "")
+
+
+def test_filters_that_nothing_uses_go_without_any_group():
+    model = models.randomize(models.lenet())
+    kernel = model.get_layer("conv2").kernel
+    value = kernel.numpy()
+    value[:, :, 2, :] = 0
+    kernel.assign(value)
+    before = outputs(model)
+    result = tf_wgsef.strip(model)
+    assert result.removed == {"conv1": 1}
+    assert relative_difference(before, outputs(result.model)) <= 1e-5
+
+
+def test_what_goes_makes_more_go():
+    """conv1's filter 0 is used by conv2's filter 0 alone, which is used by nobody."""
+    model = models.randomize(models.lenet())
+    conv2 = model.get_layer("conv2").kernel.numpy()
+    conv2[:, :, 0, 1:] = 0
+    model.get_layer("conv2").kernel.assign(conv2)
+    dense = model.get_layer("dense1").kernel.numpy()
+    dense.reshape((-1, 6, dense.shape[-1]))[:, 0] = 0
+    model.get_layer("dense1").kernel.assign(dense)
+    assert tf_wgsef.strip(model).removed == {"conv1": 1, "conv2": 1}
+
+
+def test_a_barrier_keeps_what_it_touches_and_says_which_layer():
+    model, _, _ = halved(models.with_barrier)
+    report = tf_wgsef.strip(model).report()
+    assert "before (Conv2D): kept 4 of 4: feeds UnitNormalization 'norm': no rule" in report
+
+
+def test_mixed_precision_is_stripped_in_its_own_policy():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model, _, _ = halved(models.lenet)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    result = tf_wgsef.strip(model)
+    assert result.removed
+    assert result.model.get_layer("conv1").compute_dtype == "float16"
+
+
+def test_frozen_layers_stay_frozen():
+    model, _, _ = halved(models.lenet)
+    model.get_layer("conv1").trainable = False
+    small = tf_wgsef.strip(model).model
+    assert not small.get_layer("conv1").trainable
+    assert small.get_layer("conv2").trainable
+
+
+class Halve(layers.Layer):
+    def call(self, x):
+        return x / 2
+
+
+def halving_model():
+    return models.randomize(
+        keras.Sequential([keras.Input((4,)), layers.Dense(6, name="d"), Halve(), layers.Dense(2)])
+    )
+
+
+@pytest.fixture
+def rules_restored():
+    from tf_wgsef.rules import _registry
+
+    saved = dict(_registry._RULES)
+    yield
+    _registry._RULES.clear()
+    _registry._RULES.update(saved)
+
+
+def test_a_registered_rule_opens_a_barrier(rules_restored):
+    assert tf_wgsef.build_groups(halving_model()).num_groups == 0
+
+    @tf_wgsef.register_rule(Halve)
+    class HalveRule(tf_wgsef.LayerRule):
+        def forward(self, call, values):
+            return [values[0] / 2]
+
+    model = halving_model()
+    groups = tf_wgsef.build_groups(model)
+    groups.scale(model, np.array([1, 0, 1, 0, 1, 1.0]))
+    assert tf_wgsef.strip(model).removed == {"d": 2}
+
+
+def test_a_wrong_rule_raises_instead_of_returning_another_model(rules_restored):
+    @tf_wgsef.register_rule(Halve)
+    class WrongRule(tf_wgsef.LayerRule):
+        def forward(self, call, values):
+            return [np.full_like(values[0], 3.0)]  # claims that the output is always 3 …
+
+        def backward(self, call, used):
+            return [np.zeros_like(used[0])]  # … whatever comes in
+
+    with pytest.raises(tf_wgsef.WGSEFError, match="compute the same"):
+        tf_wgsef.strip(halving_model())
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def called_subclass():
+    model = Subclassed()
+    model(np.zeros((1, 3), "float32"))
+    return model
+
+
+def nan_model():
+    model = models.lenet()
+    model.get_layer("conv2").bias.assign(np.full(6, np.nan))
+    return model
+
+
+def legacy_model():
+    """An object that looks like a Keras 2 model, without installing Keras 2."""
+    return type("Sequential", (), {"__module__": "tf_keras.src.engine.sequential"})()
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (called_subclass, "a subclass of keras.Model"),
+        (lambda: keras.Sequential([layers.Dense(2)]), "whose weights do not exist yet"),
+        (legacy_model, "a model of Keras 2"),
+        (lambda: "model.keras", "keras.models.load_model"),
+        (nan_model, "conv2/bias holds NaN or infinity"),
+    ],
+    ids=["subclassed", "unbuilt", "tf_keras", "path", "nan"],
+)
+def test_bad_models_get_one_clear_line(bad, message):
+    with pytest.raises(errors.InputError, match=message) as caught:
+        tf_wgsef.strip(bad())
+    assert "\n" not in str(caught.value)
+    assert "Expected" in str(caught.value) and "Received" in str(caught.value)

@@ -1,0 +1,160 @@
+"""GroupSet: which slices of which variables form one group, as plain data."""
+
+import dataclasses
+import json
+
+import numpy as np
+
+from tf_wgsef.errors import InputError
+from tf_wgsef.groups._arithmetic import group_norms, scale_groups
+from tf_wgsef.groups._keys import variables_by_key
+from tf_wgsef.validation import check_keras_model
+
+_SCHEMA = "tf_wgsef.GroupSet/1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """The part of one variable that belongs to groups.
+
+    Attributes:
+        variable: ``layer/variable``, such as ``conv1/kernel``.
+        axes: the axes of the variable that run over groups, ascending.
+        ids: group of each index along ``axes``, shape = the variable's sizes there; -1 is in no group.
+        rank: number of axes of the variable.
+    """
+
+    variable: str
+    axes: tuple[int, ...]
+    ids: np.ndarray
+    rank: int
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupSet:
+    """Disjoint groups of parameters, numbered 0 … num_groups − 1.
+
+    Zeroing a group silences its channels exactly: it holds every parameter that makes them (kernel
+    column, bias, batch norm's gamma and beta, and those of every layer tied to it).
+
+    Attributes:
+        kind: what a group is, such as ``"filter"``.
+        layers: names of the layers whose channels are grouped; tied ones are joined with ``+``.
+        layer_of: index into ``layers`` of each group, shape (num_groups,).
+        weights: cost d_g of each group, shape (num_groups,).
+        members: the slices of variables.
+
+    Example:
+        >>> import keras, tf_wgsef
+        >>> model = keras.Sequential(
+        ...     [keras.Input((4,)), keras.layers.Dense(3, name="hidden"), keras.layers.Dense(2)])
+        >>> groups = tf_wgsef.build_groups(model)
+        >>> groups.layers, groups.num_groups
+        (('hidden',), 3)
+    """
+
+    kind: str
+    layers: tuple[str, ...]
+    layer_of: np.ndarray
+    weights: np.ndarray
+    members: tuple[Member, ...]
+
+    @property
+    def num_groups(self) -> int:
+        """Number of groups."""
+        return len(self.layer_of)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Number of groups of each layer, shape (len(layers),)."""
+        return np.bincount(self.layer_of, minlength=len(self.layers))
+
+    def variables(self, model) -> list:
+        """Returns the variable of each member, found by name in ``model``.
+
+        Raises:
+            InputError: if ``model`` lacks one, or one has another shape.
+        """
+        model = check_keras_model(model)
+        found = variables_by_key(model, [member.variable for member in self.members])
+        for member, variable in zip(self.members, found, strict=True):
+            shape = tuple(variable.shape)
+            if len(shape) != member.rank or member.ids.shape != tuple(
+                shape[a] for a in member.axes
+            ):
+                raise InputError(
+                    f"Expected {member.variable!r} with sizes {member.ids.shape} along axes "
+                    f"{member.axes}. Received: shape {shape}. Build the groups from this model."
+                )
+        return found
+
+    def norms(self, model):
+        """Euclidean norm of each group, tensor of shape (num_groups,)."""
+        return group_norms(self.members, [v.value for v in self.variables(model)], self.num_groups)
+
+    def scale(self, model, factors) -> None:
+        """Multiplies each group of ``model`` by its factor, in place.
+
+        Args:
+            model: the model that the groups were built from, or one with the same layers.
+            factors: shape (num_groups,).
+
+        Raises:
+            InputError: if ``factors`` has another shape.
+        """
+        if tuple(np.shape(factors)) != (self.num_groups,):
+            raise InputError(
+                f"Expected one factor per group, shape ({self.num_groups},). "
+                f"Received: shape {tuple(np.shape(factors))}."
+            )
+        variables = self.variables(model)
+        factors = np.asarray(factors, dtype="float32")
+        values = scale_groups(self.members, [v.value for v in variables], factors)
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+    def to_json(self) -> str:
+        """Returns the groups as a JSON text that ``from_json`` reads back."""
+        members = [
+            {"variable": m.variable, "axes": m.axes, "ids": m.ids.tolist(), "rank": m.rank}
+            for m in self.members
+        ]
+        return json.dumps(
+            {
+                "schema": _SCHEMA,
+                "kind": self.kind,
+                "layers": self.layers,
+                "layer_of": self.layer_of.tolist(),
+                "weights": self.weights.tolist(),
+                "members": members,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "GroupSet":
+        """Reads what ``to_json`` wrote.
+
+        Raises:
+            InputError: if ``text`` is no JSON of groups.
+        """
+        try:
+            data = json.loads(text)
+            if data["schema"] != _SCHEMA:
+                raise ValueError(f"schema {data['schema']!r}")
+            members = tuple(
+                Member(
+                    m["variable"], tuple(m["axes"]), np.array(m["ids"], dtype=np.int64), m["rank"]
+                )
+                for m in data["members"]
+            )
+            return cls(
+                kind=data["kind"],
+                layers=tuple(data["layers"]),
+                layer_of=np.array(data["layer_of"], dtype=np.int64),
+                weights=np.array(data["weights"], dtype=np.float64),
+                members=members,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"Expected a JSON text written by GroupSet.to_json ({_SCHEMA}). Received: {error}."
+            ) from error

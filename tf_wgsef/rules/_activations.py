@@ -1,0 +1,64 @@
+"""Activation functions and layers that act on each element by itself."""
+
+import keras
+import numpy as np
+
+from tf_wgsef.rules._call import Call
+from tf_wgsef.rules._registry import register_rule
+from tf_wgsef.rules._rule import LayerRule
+
+_ELEMENTWISE_FUNCTIONS = frozenset(
+    ["celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus", "squareplus", "swish", "tanh", "tanh_shrink", "threshold"]
+)
+_ELEMENTWISE_LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
+
+
+def mixing_activation(layer) -> str | None:
+    """Names the activation of ``layer`` if it mixes channels or nothing is known of it, else None.
+
+    Args:
+        layer: a layer with an ``activation`` attribute, or without one.
+    """
+    activation = getattr(layer, "activation", None)
+    if activation is None or type(activation) in _ELEMENTWISE_LAYERS:
+        return None
+    name = getattr(activation, "__name__", type(activation).__name__)
+    known = name in _ELEMENTWISE_FUNCTIONS and activation is keras.activations.get(name)
+    return None if known else name
+
+
+def apply_to_constants(function, values: np.ndarray) -> np.ndarray:
+    """Applies an element-wise Keras function to the constant channels, in float32; live ones stay live.
+
+    Args:
+        function: maps a float32 tensor of shape (channels,) to one of the same shape.
+        values: shape (channels,), NaN where live.
+    """
+    if np.isnan(values).all():
+        return values
+    constants = np.nan_to_num(values).astype("float32")
+    result = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(constants)))
+    return np.where(np.isnan(values), np.nan, result.astype(np.float64))
+
+
+@register_rule(keras.layers.Activation, *_ELEMENTWISE_LAYERS)
+class ActivationRule(LayerRule):
+    """An element-wise activation: a constant stays a constant, its value goes through the function."""
+
+    def refusal(self, call: Call) -> str | None:
+        mixing = mixing_activation(call.layer)
+        return f"{mixing} mixes the channels" if mixing else None
+
+    def forward(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
+        return [apply_to_constants(call.layer, values[0])]
+
+
+@register_rule(
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+)
+class DropoutRule(LayerRule):
+    """Layers that do nothing at inference."""
