@@ -1,1 +1,14 @@
+"""Values → tables, a picture, JSON, one self-contained HTML page; runs nothing itself."""
 
+from tf_wgsef.report._explain import explain_latency as explain_latency
+from tf_wgsef.report._html import render_html as render_html
+from tf_wgsef.report._plot import render_figure as render_figure
+from tf_wgsef.report._plot import render_png as render_png
+from tf_wgsef.report._save import load_report as load_report
+from tf_wgsef.report._save import render_json as render_json
+from tf_wgsef.report._save import save_report as save_report
+from tf_wgsef.report._table import render_table as render_table
+from tf_wgsef.report._values import Comparison as Comparison
+from tf_wgsef.report._values import LayerRow as LayerRow
+from tf_wgsef.report._values import Report as Report
+from tf_wgsef.report._values import Variant as Variant

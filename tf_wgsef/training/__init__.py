@@ -1,1 +1,14 @@
+"""Train to a preset level: the optimizer's step, then the prox; schedule, final choice, callbacks."""
 
+from ._level import Level as Level
+from ._level import Pool as Pool
+from ._level import preset_level as preset_level
+from ._level_callback import LevelCallback as LevelCallback
+from ._proximal_model import ProximalModel as ProximalModel
+from ._proximal_step import ProximalState as ProximalState
+from ._proximal_step import ProximalStep as ProximalStep
+from ._regularizer import WGSEFRegularizer as WGSEFRegularizer
+from ._schedules import GeometricRamp as GeometricRamp
+from ._schedules import LearningRateStep as LearningRateStep
+from ._sparsify import sparsify as sparsify
+from ._tensorboard import GroupTensorBoard as GroupTensorBoard

@@ -1,0 +1,161 @@
+"""A measured latency as a value: percentiles, and everything that says what they are worth."""
+
+import dataclasses
+import datetime
+
+import numpy as np
+
+from tf_wgsef.errors import InputError
+
+from ._machine import Machine
+from ._model_file import ModelFile
+from ._sampling import FileSamples
+
+_PERCENTILES = (50, 90, 95, 99)
+_MACHINE_FIELDS = {field.name for field in dataclasses.fields(Machine)}
+
+
+@dataclasses.dataclass(frozen=True)
+class LatencyStats:
+    """The latency of one file on one target; every time is in microseconds.
+
+    A run is timed from Python, so each contains the call itself: about 0.3 microseconds on x86.
+
+    Attributes:
+        name: what reports call the file.
+        p50: the median of all timed runs; ``p90``, ``p95`` and ``p99`` likewise.
+        min: the fastest run.
+        max: the slowest run.
+        mean: the mean of all runs.
+        std: their standard deviation (of the runs themselves, not of the mean).
+        runs: the number of timed runs.
+        load: the time to load the file and allocate its tensors, median over the rounds.
+        first_invoke: the first run after loading, median over the rounds; not among the timed runs.
+        threads: threads that the runtime could use.
+        target: where it ran, such as "local".
+        runtime: the runtime's name and version.
+        delegate: what ran the operators, as far as the runtime tells.
+        machine: the machine.
+        sha256: of the file's content.
+        file_bytes: the file's size.
+        date: when the measurement ended, UTC, ISO 8601.
+        session: one random name for all files that took turns in one run.
+        round_medians: the median of each round, ``(rounds,)``.
+        samples: all timed runs in order, ``(runs,)``; empty when read back without them.
+    """
+
+    name: str
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    min: float
+    max: float
+    mean: float
+    std: float
+    runs: int
+    load: float
+    first_invoke: float
+    threads: int
+    target: str
+    runtime: str
+    delegate: str
+    machine: Machine
+    sha256: str
+    file_bytes: int
+    date: str
+    session: str
+    round_medians: tuple[float, ...] = dataclasses.field(repr=False)
+    samples: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0), repr=False, compare=False)
+
+    @classmethod
+    def from_samples(cls, file: ModelFile, timed: FileSamples, **context) -> "LatencyStats":
+        """Returns the statistics of ``timed``.
+
+        Args:
+            file: the file that ran.
+            timed: its runs, at least one.
+            **context: ``threads``, ``target``, ``runtime``, ``delegate``, ``machine``, ``session``.
+
+        Example:
+            ``LatencyStats.from_samples(file, timed, threads=1, target="local", ...)``
+        """
+        samples = np.concatenate(timed.rounds)
+        percentiles = np.percentile(samples, _PERCENTILES)
+        return cls(
+            name=file.name,
+            **{f"p{q}": float(v) for q, v in zip(_PERCENTILES, percentiles, strict=True)},
+            min=float(samples.min()),
+            max=float(samples.max()),
+            mean=float(samples.mean()),
+            std=float(samples.std()),
+            runs=samples.size,
+            load=float(np.median(timed.loads)),
+            first_invoke=float(np.median(timed.first_invokes)),
+            sha256=file.sha256,
+            file_bytes=len(file.content),
+            date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            round_medians=tuple(float(np.median(one)) for one in timed.rounds),
+            samples=samples,
+            **context,
+        )
+
+    @property
+    def drift(self) -> float:
+        """Median of the last third of the rounds over that of the first third.
+
+        Above 1 the machine slowed down meanwhile (heat, other work): percentiles mix two speeds.
+        """
+        third = max(1, len(self.round_medians) // 3)
+        return float(np.median(self.round_medians[-third:]) / np.median(self.round_medians[:third]))
+
+    def to_dict(self, *, samples: bool = False) -> dict:
+        """Returns the values as plain Python, ready for JSON.
+
+        Args:
+            samples: whether to add all timed runs (a LeNet-5 has tens of thousands).
+
+        Example:
+            ``json.dumps(stats.to_dict())``
+        """
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values["machine"] = dataclasses.asdict(self.machine)
+        values["round_medians"] = list(self.round_medians)
+        values["samples"] = self.samples.tolist()
+        if not samples:
+            del values["samples"]
+        return {"unit": "microseconds", **values}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "LatencyStats":
+        """Returns the statistics that ``to_dict`` wrote.
+
+        Args:
+            values: what ``to_dict`` returned.
+
+        Raises:
+            InputError: if a value is missing, unknown or of another unit.
+
+        Example:
+            ``LatencyStats.from_dict(json.loads(text))``
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        wrong = sorted((set(values) ^ (known | {"unit"})) - {"samples"})
+        wrong += [f"machine.{name}" for name in set(values.get("machine", ())) - _MACHINE_FIELDS]
+        if wrong or values.get("unit") != "microseconds":
+            raise InputError(
+                f"Expected what LatencyStats.to_dict() wrote. Received: "
+                f"unit={values.get('unit')!r}, missing or unknown values {wrong}. Measure again."
+            )
+        values = {name: value for name, value in values.items() if name in known}
+        values["machine"] = Machine(**values["machine"])
+        values["round_medians"] = tuple(values["round_medians"])
+        values["samples"] = np.array(values.get("samples", ()), dtype="float64")
+        return cls(**values)
+
+    def __str__(self):
+        return (
+            f"{self.name}: p50 {self.p50:.1f} us, p90 {self.p90:.1f} us, p99 {self.p99:.1f} us "
+            f"({self.runs} runs, {self.threads} thread{'s' if self.threads > 1 else ''}, "
+            f"{self.target}, {self.runtime})"
+        )

@@ -1,0 +1,208 @@
+"""The preset level: how many groups stay alive, and which ones in the end."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from tf_wgsef.errors import InputError
+from tf_wgsef.groups import GroupSet
+from tf_wgsef.validation import check_positive_int, check_share
+
+SCOPES = ("layer", "global")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """Groups that compete for one budget.
+
+    Attributes:
+        groups: group numbers, shape (n,).
+        layer_of: layer of each of these groups, shape (n,).
+        k: the budget, in the unit of the groups' weights: how much stays.
+        floor: at least this many groups of each layer stay.
+        round_to: the count of each layer is a multiple of this (or all its groups).
+    """
+
+    groups: np.ndarray
+    layer_of: np.ndarray
+    k: float
+    floor: int = 1
+    round_to: int = 1
+
+    def select(self, norms: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Chooses the groups that stay: the best by norm/√weight, floors first, inside the budget.
+
+        Each layer's groups are taken in blocks of ``round_to``, best first. Ties go to the lower number,
+        so that the count is exact whatever the norms.
+
+        Args:
+            norms: norm of each group of the model, shape (num_groups,).
+            weights: cost of each group of the model, shape (num_groups,).
+
+        Returns:
+            Numbers of the groups that stay.
+        """
+        scores = norms[self.groups] / np.sqrt(weights[self.groups])
+        costs = weights[self.groups]
+        blocks = []
+        for layer in np.unique(self.layer_of):
+            inside = np.flatnonzero(self.layer_of == layer)
+            inside = inside[np.argsort(-scores[inside], kind="stable")]
+            for start in range(0, len(inside), self.round_to):
+                block = inside[start : start + self.round_to]
+                protected = start < self.floor
+                strength = float(np.sqrt(np.mean(scores[block] ** 2)))
+                blocks.append((not protected, -strength, int(layer), start, block))
+        kept, left, closed = [], self.k, set()
+        for optional, _, layer, _, block in sorted(blocks, key=lambda entry: entry[:4]):
+            cost = costs[block].sum()
+            if layer in closed or (optional and cost > left + 1e-9):
+                closed.add(layer)
+                continue
+            kept.append(self.groups[block])
+            left -= cost
+        return np.sort(np.concatenate(kept))
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+    """The level of a whole model: one pool per layer, or one for all layers.
+
+    Attributes:
+        pools: disjoint; groups in no pool are left alone.
+    """
+
+    pools: tuple[Pool, ...]
+
+    def select(self, groups: GroupSet, norms: np.ndarray) -> np.ndarray:
+        """Returns which groups stay, bool of shape (num_groups,)."""
+        stays = np.ones(groups.num_groups, bool)
+        for pool in self.pools:
+            stays[pool.groups] = False
+            stays[pool.select(norms, groups.weights)] = True
+        return stays
+
+    def get_config(self) -> dict:
+        """Returns the pools as plain lists and numbers."""
+        return {
+            "pools": [
+                {**vars(pool), "groups": pool.groups.tolist(), "layer_of": pool.layer_of.tolist()}
+                for pool in self.pools
+            ]
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Level":
+        """Makes the level again from ``get_config()``."""
+        return cls(
+            tuple(
+                Pool(
+                    **{
+                        **pool,
+                        "groups": np.array(pool["groups"], dtype=np.int64),
+                        "layer_of": np.array(pool["layer_of"], dtype=np.int64),
+                    }
+                )
+                for pool in config["pools"]
+            )
+        )
+
+
+def preset_level(
+    groups: GroupSet,
+    *,
+    sparsity: float | None = None,
+    k: int | dict[str, int] | None = None,
+    scope: str = "layer",
+    round_to: int = 1,
+) -> Level:
+    """Turns what the user asks for into counts.
+
+    Args:
+        groups: the groups of the model.
+        sparsity: share of the groups to remove, in [0, 1): of every layer (scope ``"layer"``, rounded so
+            that at least this share goes, but one group stays) or in total (``"global"``).
+        k: number of groups that stay instead: in every layer, or {layer name: number}, or in total.
+        scope: ``"layer"`` or ``"global"``.
+        round_to: counts are multiples of this; with scope ``"layer"`` each count is rounded up, with
+            ``"global"`` the counts are chosen inside the total.
+
+    Raises:
+        InputError: for a level that no choice of groups can meet.
+    """
+    if scope not in SCOPES:
+        raise InputError(
+            f"Expected `scope` to be one of {list(SCOPES)}. Received: scope={scope!r}."
+        )
+    if (sparsity is None) == (k is None):
+        raise InputError(
+            f"Expected either `sparsity` or `k`. Received: sparsity={sparsity!r}, k={k!r}. "
+            f"Pass sparsity=0.75 to remove three quarters."
+        )
+    round_to = check_positive_int("round_to", round_to)
+    sizes = groups.sizes
+    if scope == "global":
+        total = count_that_stays(groups.num_groups, sparsity, k, "the model")
+        return Level((_global_pool(groups, total, round_to),))
+    counts = _layer_counts(groups, sparsity, k)
+    return Level(
+        tuple(
+            Pool(
+                groups=np.flatnonzero(groups.layer_of == layer),
+                layer_of=np.full(sizes[layer], layer),
+                k=float(min(sizes[layer], math.ceil(count / round_to) * round_to)),
+                round_to=round_to,
+            )
+            for layer, count in sorted(counts.items())
+        )
+    )
+
+
+def _layer_counts(groups: GroupSet, sparsity, k) -> dict[int, int]:
+    if isinstance(k, dict):
+        for name in k:
+            if name not in groups.layers:
+                raise InputError(
+                    f"Expected `k` to name layers with groups. Received: {name!r}. "
+                    f"These have groups: {', '.join(groups.layers)}."
+                )
+        chosen = {groups.layers.index(name): count for name, count in k.items()}
+        return {
+            layer: count_that_stays(
+                groups.sizes[layer], None, count, f"layer {groups.layers[layer]!r}"
+            )
+            for layer, count in chosen.items()
+        }
+    return {
+        layer: count_that_stays(size, sparsity, k, f"layer {groups.layers[layer]!r}")
+        for layer, size in enumerate(groups.sizes)
+    }
+
+
+def count_that_stays(size: int, sparsity: float | None, k: int | None, where: str) -> int:
+    """Returns how many of ``size`` groups stay: ``k``, or so that at least the share ``sparsity`` goes.
+
+    Raises:
+        InputError: if ``sparsity`` is outside [0, 1), or ``k`` is no number from 1 to ``size``.
+    """
+    if k is None:
+        share = check_share("sparsity", sparsity)
+        return max(1, int(size - math.ceil(size * share - 1e-9)))
+    k = check_positive_int("k", k)
+    if k > size:
+        raise InputError(
+            f"Expected `k`, the number of groups that stay, to be at most the {size} groups of {where}. "
+            f"Received: k={k}."
+        )
+    return k
+
+
+def _global_pool(groups: GroupSet, total: int, round_to: int) -> Pool:
+    floors = int(np.minimum(groups.sizes, round_to).sum())
+    if floors > total:
+        raise InputError(
+            f"Expected a level at which every layer keeps at least {round_to} group(s), {floors} in all. "
+            f"Received: {total} groups to keep. Lower `sparsity` or `round_to`, or name layers in `skip`."
+        )
+    return Pool(np.arange(groups.num_groups), groups.layer_of, float(total), round_to, round_to)

@@ -1,0 +1,41 @@
+"""The callback that leads the schedule through ``fit`` and makes the final choice."""
+
+import keras
+from absl import logging
+
+
+class LevelCallback(keras.callbacks.Callback):
+    """Moves the ramp on, chooses the survivors when it ends, and holds the level when training ends.
+
+    ``ProximalModel.fit`` adds it by itself, after the user's callbacks, so that what those restore or
+    average at the end (early stopping, EMA) is projected again.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._batches = 0
+
+    def on_train_begin(self, logs=None):
+        self.model.begin_ramp(self.params.get("epochs") or 1)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._batches = 0
+        self.model.begin_epoch(epoch, self.params.get("steps"))
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._batches = batch + 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        # A generator of unknown length shows it when its first epoch ends.
+        self.params["steps"] = self.params.get("steps") or self._batches
+
+    def on_train_end(self, logs=None):
+        if self.model.frozen:
+            self.model.hold()
+            return
+        self.model.freeze()
+        if not self.model.at_level_before_freeze:
+            logging.warning(
+                "The level was reached by a cut at the very end (one epoch, an early stop, or restored "
+                "weights), with no training after it. Train for more epochs: fit goes on from here."
+            )

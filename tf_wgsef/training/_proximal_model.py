@@ -1,0 +1,269 @@
+"""ProximalModel: a Keras model that trains to a preset level of structured sparsity."""
+
+import inspect
+
+import keras
+import numpy as np
+from absl import logging
+from keras import ops
+
+from tf_wgsef.errors import InputError
+from tf_wgsef.groups import GroupSet
+from tf_wgsef.penalties import WGSEF, GroupPenalty
+from tf_wgsef.training._level import Level
+from tf_wgsef.training._level_callback import LevelCallback
+from tf_wgsef.training._proximal_step import ProximalState, ProximalStep
+from tf_wgsef.training._regularizer import level_from_regularizers
+from tf_wgsef.training._schedules import GeometricRamp, LearningRateStep
+from tf_wgsef.validation import check_keras_model, check_share
+
+_SCALARS = ("epoch", "batch", "steps", "ramp_epochs", "frozen", "live")
+
+
+@keras.saving.register_keras_serializable("tf_wgsef")
+class ProximalModel(keras.Model):
+    """Wraps a Keras model; each training step is the optimizer's, followed by the penalty's prox.
+
+    Over the first part of training (``ramp``) the penalty tightens until only the preset number of groups
+    is alive; then the survivors are chosen, and the rest of training fits them. ``fit`` leads through
+    this by itself. Everything else (compile, evaluate, predict, callbacks) is Keras's own.
+
+    Args:
+        model: a built Sequential or functional ``keras.Model``. It is trained in place.
+        groups: its groups. Without them the layers' ``WGSEFRegularizer`` say what to group.
+        level: how many groups stay.
+        penalty: ``WGSEF`` without its ridge if None.
+        ramp: share of the epochs over which the penalty tightens, in (0, 1).
+
+    Attributes:
+        model: the wrapped model; ``.model.save(path)`` writes a plain Keras file.
+
+    Raises:
+        InputError: if the model cannot be read, has no groups, or its weights are not finite.
+
+    Example:
+        >>> import keras, numpy as np, tf_wgsef
+        >>> hidden = keras.layers.Dense(8, activation="relu", name="hidden")
+        >>> model = keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(1)])
+        >>> sparse = tf_wgsef.sparsify(model, sparsity=0.75)
+        >>> sparse.compile("adam", "mse")
+        >>> x = np.random.default_rng(0).normal(size=(64, 4))
+        >>> history = sparse.fit(x, x[:, :1], epochs=4, verbose=0)
+        >>> sparse.live_groups()
+        {'hidden': 2}
+    """
+
+    def __init__(
+        self,
+        model,
+        groups: GroupSet | None = None,
+        level: Level | None = None,
+        *,
+        penalty: GroupPenalty | None = None,
+        ramp: float = 0.5,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.model = check_keras_model(model)
+        if groups is None or level is None:
+            groups, level = level_from_regularizers(self.model)
+        if check_share("ramp", ramp) == 0:
+            raise InputError("Expected `ramp` in (0, 1), a share of the epochs. Received: ramp=0.")
+        self.groups, self.level, self.ramp = groups, level, float(ramp)
+        self.penalty = WGSEF(1) if penalty is None else penalty
+        self.at_level_before_freeze = False
+        self._targets = groups.variables(self.model)
+        _check_finite(self._targets)
+        for variable in self._targets:
+            # The prox takes the penalty's place; both would count it twice.
+            if getattr(variable.regularizer, "is_group_penalty", False):
+                variable.regularizer = None
+        debiased = isinstance(self.penalty, WGSEF) and self.penalty.debias
+        schedule = GeometricRamp() if debiased else LearningRateStep()
+        self._step = ProximalStep(groups, level, self.penalty, schedule)
+        self._scalars = {name: self._state_weight(name, ()) for name in _SCALARS}
+        self._mask = self._state_weight("mask", (groups.num_groups,))
+        self._scalars["live"].assign(float(groups.num_groups))
+        self.built = True
+
+    def call(self, inputs, training=None, mask=None):
+        """Runs the wrapped model."""
+        return self.model(inputs, training=training, mask=mask)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the survivors are chosen."""
+        return bool(ops.convert_to_numpy(self._scalars["frozen"]) > 0)
+
+    def live_groups(self) -> dict[str, int]:
+        """Counts the groups that are not zero now, {layer name: number}."""
+        alive = self._norms() > 0
+        counts = np.bincount(self.groups.layer_of[alive], minlength=len(self.groups.layers))
+        return dict(zip(self.groups.layers, counts.tolist(), strict=True))
+
+    def fit(self, *args, **kwargs):
+        """Trains as ``keras.Model.fit`` does, with the same arguments, and meets the level at the end.
+
+        The ramp runs over the first ``ramp`` share of ``epochs``. With a single epoch the choice falls at
+        its end, with no training after it. A later call of ``fit`` trains the survivors on.
+
+        Returns:
+            Keras's ``History``, with ``live_groups`` beside the metrics.
+        """
+        bound = inspect.signature(super().fit).bind(*args, **kwargs)
+        given = bound.arguments.get("callbacks")
+        if given is None:
+            given = []
+        elif isinstance(given, keras.callbacks.CallbackList):
+            given = given.callbacks
+        elif isinstance(given, keras.callbacks.Callback):
+            given = [given]
+        bound.arguments["callbacks"] = [*given, LevelCallback()]
+        try:
+            return super().fit(*bound.args, **bound.kwargs)
+        except KeyboardInterrupt:
+            alive, total = sum(self.live_groups().values()), self.groups.num_groups
+            logging.warning(
+                "Training was interrupted with %d of %d groups alive. The weights are kept in .model; "
+                "call fit again to go on, or freeze() to cut to the level now.",
+                alive,
+                total,
+            )
+            raise
+
+    def train_step(self, *args):
+        """One step of the optimizer, then the prox on what it updated."""
+        if keras.backend.backend() == "jax":
+            return self._stateless_train_step(*args)
+        # The learning rate is read before the step: a schedule moves on inside it.
+        learning_rate, before = self._read_optimizer()
+        logs = super().train_step(*args)
+        _, after = self._read_optimizer()
+        values = [ops.convert_to_tensor(variable) for variable in self._targets]
+        values, state = self._step(values, self._read_state(), learning_rate, after > before)
+        for variable, value in zip(self._targets, values, strict=True):
+            variable.assign(value)
+        self._scalars["batch"].assign(state.batch)
+        self._scalars["live"].assign(state.live)
+        return {**logs, "live_groups": state.live}
+
+    def freeze(self) -> None:
+        """Chooses the survivors now, by norm, and zeroes the other groups; they stay zero from here on.
+
+        Raises:
+            InputError: if the weights are no longer finite.
+        """
+        _check_finite(self._targets)
+        norms = self._norms()
+        stays = self.level.select(self.groups, norms)
+        self.at_level_before_freeze = bool((norms[~stays] == 0).all())
+        self._mask.assign(stays.astype("float32"))
+        self._scalars["frozen"].assign(1.0)
+        self.hold()
+
+    def hold(self) -> None:
+        """Zeroes the groups that were not chosen again, whatever has written to them since."""
+        self.groups.scale(self.model, ops.convert_to_numpy(self._mask))
+
+    def begin_ramp(self, epochs: int) -> None:
+        """Lays the ramp over the first part of ``epochs``, leaving an epoch after it where there are two."""
+        ramp_epochs = min(max(round(self.ramp * epochs), 1), max(epochs - 1, 1))
+        self._scalars["ramp_epochs"].assign(float(ramp_epochs))
+
+    def begin_epoch(self, epoch: int, steps: int | None) -> None:
+        """Notes where training stands; chooses the survivors when the ramp is over.
+
+        Args:
+            epoch: number of the epoch that begins, from 0.
+            steps: its number of batches, None if not known yet.
+        """
+        self._scalars["epoch"].assign(float(epoch))
+        self._scalars["batch"].assign(0.0)
+        self._scalars["steps"].assign(float(steps or 0))
+        if not self.frozen and epoch >= float(ops.convert_to_numpy(self._scalars["ramp_epochs"])):
+            self.freeze()
+
+    def get_config(self):
+        """Returns the configuration, with the wrapped model's inside."""
+        return {
+            "name": self.name,
+            "model": keras.saving.serialize_keras_object(self.model),
+            "groups": self.groups.to_json(),
+            "level": self.level.get_config(),
+            "penalty": keras.saving.serialize_keras_object(self.penalty),
+            "ramp": self.ramp,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Makes the model again from ``get_config()``."""
+        return cls(
+            keras.saving.deserialize_keras_object(config["model"], custom_objects),
+            GroupSet.from_json(config["groups"]),
+            Level.from_config(config["level"]),
+            penalty=keras.saving.deserialize_keras_object(config["penalty"], custom_objects),
+            ramp=config["ramp"],
+            name=config["name"],
+        )
+
+    def _stateless_train_step(self, state, data):
+        """The same on JAX, whose training state goes in and comes out as lists of values."""
+        learning_rate, before = self._read_optimizer(state[2])
+        logs, (trained, other, optimizer, metrics) = super().train_step(state, data)
+        _, after = self._read_optimizer(optimizer)
+        found = dict(zip(map(id, self.trainable_variables), trained, strict=True))
+        found.update(zip(map(id, self.non_trainable_variables), other, strict=True))
+        scalars = {name: found[id(weight)] for name, weight in self._scalars.items()}
+        values, after_step = self._step(
+            [found[id(variable)] for variable in self._targets],
+            ProximalState(**scalars, mask=found[id(self._mask)]),
+            learning_rate,
+            after > before,
+        )
+        found.update(zip(map(id, self._targets), values, strict=True))
+        found[id(self._scalars["batch"])] = after_step.batch
+        found[id(self._scalars["live"])] = after_step.live
+        trained = [found[id(variable)] for variable in self.trainable_variables]
+        other = [found[id(variable)] for variable in self.non_trainable_variables]
+        return {**logs, "live_groups": after_step.live}, (trained, other, optimizer, metrics)
+
+    def _read_optimizer(self, values=None):
+        """The learning rate and the number of updates made: variables, or ``values`` in their place."""
+        # Loss scaling wraps the optimizer that counts the updates.
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+
+        def read():
+            # The sum makes a value of today: a variable itself would be read later, after the step.
+            return ops.cast(inner.learning_rate + 0.0, "float32"), inner.iterations + 0
+
+        if values is None:
+            return read()
+        mapping = list(zip(self.optimizer.variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            return read()
+
+    def _read_state(self) -> ProximalState:
+        scalars = {name: ops.convert_to_tensor(weight) for name, weight in self._scalars.items()}
+        return ProximalState(**scalars, mask=ops.convert_to_tensor(self._mask))
+
+    def _state_weight(self, name: str, shape: tuple):
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer="zeros",
+            trainable=False,
+            dtype="float32",
+            autocast=False,
+        )
+
+    def _norms(self) -> np.ndarray:
+        return ops.convert_to_numpy(self.groups.norms(self.model))
+
+
+def _check_finite(variables) -> None:
+    for variable in variables:
+        if not np.isfinite(ops.convert_to_numpy(variable).astype(np.float64)).all():
+            raise InputError(
+                f"Expected finite weights. Received: {variable.path} holds NaN or infinity. Load the "
+                f"weights again, or train with a lower learning rate."
+            )

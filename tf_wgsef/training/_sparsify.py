@@ -1,0 +1,73 @@
+"""sparsify: from a Keras model and a level to a model that trains to it."""
+
+import keras
+
+from tf_wgsef.errors import InputError
+from tf_wgsef.groups import GroupSet, build_groups
+from tf_wgsef.penalties import WGSEF, GroupLasso, GroupPenalty
+from tf_wgsef.training._level import preset_level
+from tf_wgsef.training._proximal_model import ProximalModel
+
+_PENALTIES = {"wgsef": lambda: WGSEF(1), "group_lasso": lambda: GroupLasso()}
+
+
+def sparsify(
+    model: keras.Model,
+    *,
+    sparsity: float | None = None,
+    k: int | dict[str, int] | None = None,
+    scope: str = "layer",
+    groups: str | GroupSet = "filter",
+    skip=(),
+    round_to: int = 1,
+    penalty: str | GroupPenalty = "wgsef",
+    ramp: float = 0.5,
+) -> ProximalModel:
+    """Wraps ``model`` so that ``fit`` trains it to a preset level of structured sparsity.
+
+    Args:
+        model: a built Sequential or functional ``keras.Model``; trained in place.
+        sparsity: share of the groups to remove, in [0, 1); at least this share goes.
+        k: number of groups that stay instead: of every layer, {layer name: number}, or in total.
+        scope: ``"layer"``: the level holds in every layer; ``"global"``: in total, each layer keeping one.
+        groups: kind of the groups, or a ``GroupSet`` of this model.
+        skip: names of layers to leave alone.
+        round_to: each layer keeps a multiple of this, as the device's kernels like it (8, 16).
+        penalty: ``"wgsef"``, ``"group_lasso"``, or a ``GroupPenalty``.
+        ramp: share of the epochs over which the penalty tightens; the rest fits the survivors.
+
+    Returns:
+        A ``ProximalModel``: compile and fit it as usual, then ``tf_wgsef.strip`` it.
+
+    Raises:
+        InputError: for a level that cannot be met, an unknown layer, or a model that cannot be read.
+
+    Example:
+        >>> import keras, tf_wgsef
+        >>> hidden = keras.layers.Dense(8, activation="relu", name="hidden")
+        >>> model = keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(1)])
+        >>> tf_wgsef.sparsify(model, sparsity=0.75).level.pools[0].k
+        2.0
+    """
+    group_set = (
+        groups if isinstance(groups, GroupSet) else build_groups(model, kind=groups, skip=skip)
+    )
+    if not group_set.num_groups:
+        raise InputError(
+            f"Expected a model with channels to remove. Received: model={getattr(model, 'name', model)!r}, "
+            f"where every channel is skipped, makes the output, or meets a layer without a rule. "
+            f"`tf-wgsef inspect` shows which."
+        )
+    level = preset_level(group_set, sparsity=sparsity, k=k, scope=scope, round_to=round_to)
+    return ProximalModel(model, group_set, level, penalty=_penalty(penalty), ramp=ramp)
+
+
+def _penalty(penalty: str | GroupPenalty) -> GroupPenalty:
+    if isinstance(penalty, GroupPenalty):
+        return penalty
+    if penalty not in _PENALTIES:
+        raise InputError(
+            f"Expected `penalty` to be one of {sorted(_PENALTIES)}, or a GroupPenalty. "
+            f"Received: penalty={penalty!r}."
+        )
+    return _PENALTIES[penalty]()
