@@ -1,0 +1,252 @@
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import keras
+import numpy as np
+import pytest
+
+import tf_wgsef
+from tests.convert import models
+from tests.convert.conftest import MODES
+from tf_wgsef import convert as convert_stage
+from tf_wgsef.convert import parity, predict
+from tf_wgsef.errors import ConversionError, InputError
+
+# "none", "float16": the bounds that convert itself holds. "dynamic", "int8": eight bits per weight
+# or activation, 1/256 of each range, a few layers deep; seen: up to 0.013.
+BOUNDS = {"none": 1e-4, "float16": 5e-2, "dynamic": 0.1, "int8": 0.1}
+
+
+@pytest.mark.parametrize("quantization", MODES)
+@pytest.mark.parametrize("name", models.BUILDERS)
+def test_file_computes_what_the_model_computes(converted, name, quantization):
+    model, data, tflite = converted(name, quantization)
+    found = parity(model, tflite, data, samples=40)
+    assert found.samples == 40
+    assert found.output_range > 0.05
+    assert found.relative <= BOUNDS[quantization]
+    assert found.mean_abs_diff <= found.max_abs_diff
+    assert found.top1_agreement >= 0.85
+
+
+def test_inputs_and_outputs_are_matched_by_name(converted):
+    model, data, tflite = converted("same_shapes", "none")
+    z, y = (np.asarray(out) for out in model([data["b"], data["a"]]))
+    received = predict(tflite, data)
+    assert set(received) == {"z", "y"}
+    np.testing.assert_allclose(received["z"], z, atol=1e-5)
+    np.testing.assert_allclose(received["y"], y, atol=1e-5)
+    assert np.abs(z - y).max() > 0.1
+
+
+def test_quantized_files_are_smaller():
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(256), keras.layers.Dense(4)])
+    x = models.data_for(model)
+    size = {q: len(tf_wgsef.convert(model, quantization=q, calibration=x)) for q in MODES}
+    assert size["float16"] < 0.6 * size["none"]
+    assert size["dynamic"] < 0.4 * size["none"]
+    assert size["int8"] < 0.4 * size["none"]
+
+
+@pytest.mark.parametrize(("io", "dtype"), [("int8", np.int8), ("float32", np.float32)])
+def test_types_of_an_int8_file(io, dtype, digits):
+    from ai_edge_litert.interpreter import Interpreter
+
+    model, (x, _), _ = digits
+    tflite = tf_wgsef.convert(model, quantization="int8", calibration=x, io=io)
+    interpreter = Interpreter(model_content=tflite)
+    details = [*interpreter.get_input_details(), *interpreter.get_output_details()]
+    assert [d["dtype"] for d in details] == [dtype, dtype]
+
+
+def test_bytes_are_the_same_each_time(digits):
+    model, (x, _), _ = digits
+    for quantization in ("none", "int8"):
+        files = [tf_wgsef.convert(model, quantization=quantization, calibration=x) for _ in range(2)]
+        assert files[0] == files[1]
+
+
+def test_batch_is_fixed_and_any_number_of_samples_runs(converted):
+    model, data, single = converted("sequential", "none")
+    (x,) = data.values()
+    triple = tf_wgsef.convert(model, batch_size=3)
+    np.testing.assert_allclose(predict(triple, x), predict(single, x), atol=1e-5)
+
+
+def _open_descriptors():
+    folder = pathlib.Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.exists() else 0
+
+
+def test_model_is_untouched_and_nothing_is_printed_or_left(digits, capfd, tmp_path, monkeypatch):
+    model, (x, y), _ = digits
+    weights = model.get_weights()
+    optimizer = [variable.numpy() for variable in model.optimizer.variables]
+    config = model.get_config()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    descriptors = _open_descriptors()
+    capfd.readouterr()
+    for quantization in MODES:
+        tf_wgsef.convert(model, quantization=quantization, calibration=(x, y))
+    assert capfd.readouterr() == ("", "")
+    assert _open_descriptors() == descriptors
+    # TensorFlow itself keeps one generated source file until the process ends.
+    assert [p for p in tmp_path.iterdir() if "__autograph_" not in p.name] == []
+    for before, after in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    for before, variable in zip(optimizer, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(before, variable.numpy())
+    assert model.get_config() == config
+    print("stdout works again")
+    assert capfd.readouterr().out == "stdout works again\n"
+
+
+def test_wrapped_model_is_unwrapped(digits):
+    inner, (x, _), _ = digits
+
+    class Wrapper(keras.Model):
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def call(self, inputs):
+            return self.model(inputs)
+
+    assert parity(inner, tf_wgsef.convert(Wrapper(inner)), x).relative < 1e-4
+
+
+def _with_weights(model, value):
+    model.set_weights([np.full_like(w, value) for w in model.get_weights()])
+    return model
+
+
+def _dense():
+    return keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3, name="last")])
+
+
+def _subclassed():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    return Own()
+
+
+X = np.ones((8, 4), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("build", "options", "message"),
+    [
+        (_dense, {"quantization": "int4"}, "one of 'none'.*Received: quantization='int4'"),
+        (_dense, {"quantization": "int8"}, "Expected `calibration`.*real inputs.*calibration=None"),
+        (_dense, {"io": "uint8"}, "Received: io='uint8'"),
+        (_dense, {"batch_size": 0}, "Received: batch_size=0"),
+        (_dense, {"calibration_samples": 0}, "Received: calibration_samples=0"),
+        (_dense, {"tolerance": -1.0}, "Received: tolerance=-1.0"),
+        (lambda: "model.keras", {}, "Expected a Keras 3 model"),
+        (_subclassed, {}, "subclass of keras.Model"),
+        (lambda: keras.Sequential([keras.layers.Dense(2)]), {}, "Expected a built model"),
+        (lambda: _with_weights(_dense(), np.nan), {}, "variable '.*last/kernel' holds NaN"),
+        (
+            lambda: keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3)]),
+            {},
+            r"inputs of fixed shape.*\(None, None, None, 3\).*keras.Input\(\(64, 64, 3\)\)",
+        ),
+        (
+            lambda: keras.Model(i := keras.Input((4,), name="i"), keras.ops.log(i)),
+            {},
+            "Expected finite outputs of the Keras model.*calibration=x_train",
+        ),
+    ],
+)
+def test_bad_input_is_one_clear_line(build, options, message):
+    with pytest.raises(InputError, match=message) as caught:
+        tf_wgsef.convert(build(), **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_keras_2_model_is_refused():
+    stand_in = type("Sequential", (), {"__module__": "tf_keras.src.engine.sequential"})()
+    with pytest.raises(InputError, match="Received: a model of Keras 2"):
+        tf_wgsef.convert(stand_in)
+
+
+def test_other_backend_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ConversionError, match="backend='jax'.*KERAS_BACKEND=tensorflow"):
+        tf_wgsef.convert(_dense())
+
+
+def test_operation_that_does_not_convert_is_named(capfd):
+    model = keras.Model(i := keras.Input((4,)), keras.ops.erfinv(keras.layers.Dense(3)(i)))
+    with pytest.raises(ConversionError, match="'tf.Erfinv' op is neither") as caught:
+        tf_wgsef.convert(model)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+    print("stdout works again")
+    assert capfd.readouterr().out == "stdout works again\n"
+
+
+def test_loop_does_not_end_the_process():
+    model = keras.Sequential([keras.Input((6, 4)), keras.layers.LSTM(3)])
+    assert parity(model, tf_wgsef.convert(model)).relative < 1e-4
+    with pytest.raises(ConversionError, match="without loops.*unroll=True"):
+        tf_wgsef.convert(model, quantization="int8", calibration=np.ones((4, 6, 4)))
+
+
+def _broken_export(monkeypatch, model):
+    """Makes `convert` write the file of another model."""
+    export = convert_stage._convert.export_tflite
+    monkeypatch.setattr(
+        convert_stage._convert,
+        "export_tflite",
+        lambda flat, specs, **options: export(model, specs, **options),
+    )
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("quantization", ["none", "float16", "dynamic"])
+def test_file_of_nan_is_refused(monkeypatch, quantization, check):
+    """What `from_concrete_functions` does in silence: a file without the weights answers NaN."""
+    broken = _with_weights(_dense(), np.nan)
+    _broken_export(monkeypatch, keras.Model(broken.inputs, broken.outputs))
+    with pytest.raises(ConversionError, match="NaN or infinity in output 'last'.*Do not use"):
+        tf_wgsef.convert(_dense(), quantization=quantization, check=check)
+
+
+def test_file_of_other_weights_is_refused(monkeypatch):
+    keras.utils.set_random_seed(0)
+    model, other = _dense(), _dense()
+    _broken_export(monkeypatch, keras.Model(other.inputs, other.outputs))
+    with pytest.raises(ConversionError, match=r"within 0.0001 of the model's output range.*tol"):
+        tf_wgsef.convert(model)
+    tf_wgsef.convert(model, check=False)
+    tf_wgsef.convert(model, tolerance=100)
+
+
+def test_tolerance_holds_in_every_mode(digits):
+    model, (x, _), _ = digits
+    with pytest.raises(ConversionError, match="Expected the 'int8' file within 1e-06"):
+        tf_wgsef.convert(model, quantization="int8", calibration=x, tolerance=1e-6)
+
+
+@pytest.mark.parametrize("quantization", ["dynamic", "int8"])
+def test_file_that_stands_still_is_refused(monkeypatch, quantization):
+    keras.utils.set_random_seed(0)
+    still = _with_weights(_dense(), 0.0)
+    _broken_export(monkeypatch, keras.Model(still.inputs, still.outputs))
+    x = np.random.default_rng(0).standard_normal((32, 4))
+    with pytest.raises(ConversionError, match="does not change with the inputs"):
+        tf_wgsef.convert(_dense(), quantization=quantization, calibration=x)
+
+
+def test_importing_the_stage_loads_no_framework():
+    code = (
+        "import sys, tf_wgsef.convert\n"
+        "print([name for name in ('tensorflow', 'keras', 'ai_edge_litert') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

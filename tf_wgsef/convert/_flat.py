@@ -1,0 +1,107 @@
+"""One view of every model, flat lists of inputs and outputs; and whether it is fit to convert."""
+
+import numpy as np
+
+from tf_wgsef.errors import ConversionError, InputError
+
+from ._signature import unique_names
+
+
+def flat_model(model):
+    """Returns ``model`` with flat lists of inputs and outputs; layers and variables are shared.
+
+    A functional model may take and give dicts or nested lists; this one is called with
+    ``flat([x0, x1])`` and returns a list, in the order of ``model.inputs`` and
+    ``model.outputs``.
+
+    A model in mixed precision (``mixed_float16``) is copied first, to layers that compute in
+    float32: its weights are float32, and LiteRT has no kernels for a convolution in float16.
+
+    Args:
+        model: a functional or Sequential Keras model, built.
+    """
+    import keras
+
+    if _is_mixed(model):
+        model = _in_float32(model)
+    # With a name given, Keras's counter of automatic names does not move.
+    return keras.Model(model.inputs, list(model.outputs), name=model.name)
+
+
+def call_flat(flat, arrays) -> list:
+    """Returns the outputs of ``flat`` for a batch, as a list even where there is only one.
+
+    Args:
+        flat: a model from ``flat_model``.
+        arrays: one array per input, in the order of ``model.inputs``.
+    """
+    import keras
+
+    return keras.tree.flatten(flat(arrays, training=False))
+
+
+def output_names(flat) -> list[str]:
+    """Returns the names that the outputs have in the file, in the order of ``flat.outputs``.
+
+    Args:
+        flat: a model from ``flat_model``.
+    """
+    return unique_names(flat.output_names)
+
+
+def check_backend() -> None:
+    """Raises unless Keras runs on TensorFlow, whose converter makes the file.
+
+    Raises:
+        ConversionError: on another backend.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ConversionError(
+            f"Expected Keras on its TensorFlow backend. Received: backend={backend!r}. Save the "
+            f"model with model.save('model.keras') and convert that file in a process with "
+            f"KERAS_BACKEND=tensorflow."
+        )
+
+
+def check_finite_weights(model) -> None:
+    """Raises if a variable of the model holds NaN or infinity.
+
+    Args:
+        model: a Keras model, built.
+
+    Raises:
+        InputError: naming the variable.
+    """
+    for variable in model.variables:
+        value = np.asarray(variable.numpy())
+        if value.dtype.kind in "iub" or np.isfinite(value.astype(np.float64)).all():
+            continue
+        raise InputError(
+            f"Expected finite weights. Received: model={model.name!r}, whose variable "
+            f"{variable.path!r} holds NaN or infinity. Restore a checkpoint from before training "
+            f"diverged, or train with a lower learning rate."
+        )
+
+
+def _is_mixed(model):
+    """Whether a layer, at any depth, computes in half precision on weights of another type."""
+    return any(
+        _is_mixed(layer)
+        if hasattr(layer, "layers")
+        else layer.compute_dtype in ("float16", "bfloat16") and layer.variable_dtype == "float32"
+        for layer in model.layers
+    )
+
+
+def _in_float32(model):
+    import keras
+
+    def clone(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    copy.set_weights(model.get_weights())
+    return copy

@@ -1,0 +1,166 @@
+"""Samples from whatever data a user has: arrays, datasets, generators."""
+
+import itertools
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from tf_wgsef.errors import InputError
+
+from ._signature import InputSpec, fit_array
+
+_KINDS = (
+    "Pass the training images as an array, a batched tf.data.Dataset, a keras.utils.PyDataset or "
+    "an iterable of batches (x or (x, y))."
+)
+
+
+def collect_samples(
+    data, specs: list[InputSpec], *, limit: int, what: str = "calibration"
+) -> dict[str, np.ndarray]:
+    """Returns at most ``limit`` samples of every input.
+
+    Args:
+        data: an array (one input), a dict of arrays by input name, a list of arrays in the order of
+            the inputs (several inputs), a tuple ``(x, y)``, a batched ``tf.data.Dataset``, a
+            ``keras.utils.PyDataset``, any iterable of batches, or a function that returns one. From
+            arrays the samples are taken evenly spaced, as arrays are often sorted by class; from
+            anything else, the first ones.
+        specs: the inputs of the model.
+        limit: how many samples are enough.
+        what: the argument's name, for messages.
+
+    Returns:
+        arrays of shape ``(samples, *spec.shape)`` by input name.
+
+    Raises:
+        InputError: if there are no samples, or their shape, type or values do not fit.
+
+    Example:
+        >>> collect_samples(x_train, input_specs(model), limit=256)
+        {'image': array(...)}
+    """
+    if callable(data) and not isinstance(data, Iterable) and not hasattr(data, "__getitem__"):
+        data = data()
+    if _is_whole(data, specs):
+        samples = _unpack(data, specs, what)
+        count = _count(samples, what)
+        # Evenly spaced, both ends included.
+        rows = np.unique(np.linspace(0, count - 1, min(limit, count)).round().astype(int))
+        return {spec.name: fit_array(what, samples[spec.name][rows], spec) for spec in specs}
+    parts, count = [], 0
+    for batch in _batches(data, what):
+        part = _unpack(batch, specs, what)
+        part = {spec.name: fit_array(what, part[spec.name], spec) for spec in specs}
+        parts.append(part)
+        count += _count(part, what)
+        if count >= limit:
+            break
+    if not parts:
+        raise InputError(
+            f"Expected `{what}` with at least one sample. Received: none (a generator can be read "
+            f"once only). {_KINDS}"
+        )
+    return {s.name: np.concatenate([part[s.name] for part in parts])[:limit] for s in specs}
+
+
+def random_samples(specs: list[InputSpec], count: int) -> dict[str, np.ndarray]:
+    """Returns the same random samples each time: normal floats, zeros and ones for integers.
+
+    Args:
+        specs: the inputs of the model.
+        count: the number of samples.
+    """
+    rng = np.random.default_rng(0)
+    samples = {}
+    for spec in specs:
+        shape = (count, *spec.shape)
+        is_float = "float" in spec.dtype
+        values = rng.standard_normal(shape) if is_float else rng.integers(0, 2, shape)
+        samples[spec.name] = fit_array("inputs", values, spec)
+    return samples
+
+
+def _is_array(value):
+    return hasattr(value, "__array__") and hasattr(value, "shape")
+
+
+def _is_whole(data, specs):
+    """Whether ``data`` holds all samples at once, rather than batch after batch."""
+    if _is_array(data) or isinstance(data, Mapping):
+        return True
+    if isinstance(data, tuple):
+        return len(data) > 0 and (_is_array(data[0]) or isinstance(data[0], Mapping | list | tuple))
+    return isinstance(data, list) and _is_by_position(data, specs)
+
+
+def _is_by_position(value, specs):
+    """Whether ``value`` is one array per input; a pair ``(x, y)`` is not, as its shapes differ."""
+    return (
+        len(value) == len(specs) > 1
+        and all(_is_array(item) for item in value)
+        and all(tuple(item.shape[1:]) == spec.shape for item, spec in zip(value, specs, strict=True))
+    )
+
+
+def _batches(data, what):
+    """Iterates over the batches of ``data``."""
+    batch_count = getattr(data, "num_batches", None)
+    if hasattr(data, "num_batches") and hasattr(data, "__getitem__"):
+        # A PyDataset counts its batches, or is endless (None).
+        indices = itertools.count() if batch_count is None else range(batch_count)
+        return (data[index] for index in indices)
+    if isinstance(data, str | bytes) or not isinstance(data, Iterable):
+        raise InputError(f"Expected `{what}` to be data. Received: {what}={data!r}. {_KINDS}")
+    return iter(data)
+
+
+def _unpack(value, specs, what):
+    """Returns the inputs of one batch by name; labels and sample weights are left out."""
+    names = [spec.name for spec in specs]
+    if isinstance(value, Mapping):
+        if set(value) != set(names):
+            raise InputError(
+                f"Expected `{what}` with the inputs {sorted(names)}. "
+                f"Received: keys={sorted(map(str, value))}. Use the names of the keras.Input."
+            )
+        return {name: _to_numpy(value[name], what) for name in names}
+    if isinstance(value, list | tuple) and value:
+        if _is_by_position(value, specs):
+            arrays = (_to_numpy(item, what) for item in value)
+            return dict(zip(names, arrays, strict=True))
+        # (x,), (x, y) and (x, y, sample_weight), as in model.fit; [x], as in TensorFlow's guide.
+        if len(value) <= 3 and (_is_array(value[0]) or isinstance(value[0], Mapping | list | tuple)):
+            return _unpack(value[0], specs, what)
+    if len(specs) > 1:
+        shapes = {spec.name: ("n", *spec.shape) for spec in specs}
+        raise InputError(
+            f"Expected `{what}` for {len(specs)} inputs, a dict by name: {shapes}. "
+            f"Received: {_describe(value)}."
+        )
+    return {names[0]: _to_numpy(value, what)}
+
+
+def _to_numpy(value, what):
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"Expected `{what}` made of arrays. Received: {type(value).__name__} ({error})."
+        ) from error
+
+
+def _count(samples, what):
+    """Returns the number of samples, which all inputs share and which is not 0."""
+    counts = {name: len(array) if array.ndim else 1 for name, array in samples.items()}
+    if len(set(counts.values())) > 1:
+        raise InputError(f"Expected `{what}` with as many samples for each input. Received: {counts}.")
+    if 0 in counts.values():
+        raise InputError(f"Expected `{what}` with at least one sample. Received: none. {_KINDS}")
+    return next(iter(counts.values()))
+
+
+def _describe(value):
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__} of {len(value)} items"
+    return f"one array of shape {value.shape}" if _is_array(value) else type(value).__name__
