@@ -37,9 +37,7 @@ def check_positive_int(name: str, value: int) -> int:
         InputError: if ``value`` is not a whole number of at least 1.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise InputError(
-            f"Expected `{name}` to be a whole number of at least 1. Received: {name}={value!r}."
-        )
+        raise InputError(f"Expected `{name}` to be a whole number of at least 1. Received: {name}={value!r}.")
     return int(value)
 
 
@@ -61,53 +59,6 @@ def check_non_negative(name: str, value: float) -> float:
     return float(value)
 
 
-def check_keras_model(model):
-    """Returns ``model`` if it is a built Keras 3 model whose graph can be read.
-
-    A model that is wrapped by composition (``ProximalModel``) is unwrapped: its ``.model`` is returned.
-
-    Args:
-        model: a Sequential or functional ``keras.Model``.
-
-    Raises:
-        InputError: if it is a tf_keras model, no Keras model, subclassed, or not built yet.
-    """
-    import keras
-
-    if not isinstance(model, keras.Model):
-        _raise_not_keras(model)
-    wrapped = getattr(model, "model", None)
-    if isinstance(wrapped, keras.Model):
-        model = wrapped
-    name = type(model).__name__
-    functional = isinstance(model, keras.Sequential) or hasattr(model, "operations")
-    if not functional:
-        raise InputError(
-            f"Expected a Sequential or functional Keras model, whose graph can be read. "
-            f"Received: model={model.name!r}, a subclass of keras.Model ({name}). Rewrite its call() "
-            f"with keras.Input(...) and keras.Model(inputs, outputs)."
-        )
-    if not model.built:
-        raise InputError(
-            f"Expected a built model. Received: model={model.name!r}, whose weights do not exist yet. "
-            f"Add keras.Input(shape) as its first layer, or call it once on data."
-        )
-    return model
-
-
-def _raise_not_keras(model):
-    kind = f"{type(model).__module__}.{type(model).__qualname__}"
-    if kind.startswith(("tf_keras", "keras.src.engine", "tensorflow.python.keras")):
-        raise InputError(
-            f"Expected a Keras 3 model. Received: a model of Keras 2 ({kind}). Unset "
-            f"TF_USE_LEGACY_KERAS, rebuild it with `import keras` and load its weights."
-        )
-    raise InputError(
-        f"Expected a Keras 3 model. Received: {kind}. Pass a Sequential or functional keras.Model, "
-        f"or load one with keras.models.load_model(path)."
-    )
-
-
 def read_tflite(tflite) -> bytes:
     """Returns the bytes of a ``.tflite`` file, if they bear the mark that native code relies on.
 
@@ -122,9 +73,7 @@ def read_tflite(tflite) -> bytes:
         path = pathlib.Path(tflite)
         where = str(path)
         if not path.is_file():
-            raise InputError(
-                f"Expected the path of a .tflite file. Received: {where}, no such file."
-            )
+            raise InputError(f"Expected the path of a .tflite file. Received: {where}, no such file.")
         tflite = path.read_bytes()
     if not isinstance(tflite, bytes | bytearray | memoryview):
         raise InputError(

@@ -1,7 +1,8 @@
 """The conversion that users call: a Keras model in, the bytes of a proven ``.tflite`` file out."""
 
 from tf_wgsef.errors import InputError
-from tf_wgsef.validation import check_keras_model, check_non_negative, check_positive_int
+from tf_wgsef.graph import check_keras_model
+from tf_wgsef.validation import check_non_negative, check_positive_int
 
 from ._exporter import export_tflite
 from ._flat import check_backend, check_finite_weights, flat_model

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from tf_wgsef.errors import ConversionError, InputError
-from tf_wgsef.validation import check_keras_model, check_positive_int
+from tf_wgsef.graph import check_keras_model
+from tf_wgsef.validation import check_positive_int
 
 from ._flat import call_flat, flat_model, output_names
 from ._runtime import TFLiteRunner

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from tf_wgsef.graph._check_model import check_keras_model
 from tf_wgsef.graph._read import read_calls
 from tf_wgsef.rules import BarrierRule, Call, LayerRule, ParameterAxis, TensorKey, Ties, rule_for
-from tf_wgsef.validation import check_keras_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +80,7 @@ def build_channel_graph(model) -> ChannelGraph:
         rules=tuple(rules),
         ids={key: ties.resolve(value) for key, value in ids.items()},
         parameters=tuple(
-            tuple(dataclasses.replace(a, ids=ties.resolve(a.ids)) for a in axes)
-            for axes in parameters
+            tuple(dataclasses.replace(a, ids=ties.resolve(a.ids)) for a in axes) for axes in parameters
         ),
         pins=ties.pins(),
         outputs=tuple(outputs),

@@ -91,9 +91,7 @@ def _in_order(nodes, shapes: dict[TensorKey, Shape]) -> list[Call]:
             )
         if len(later) == len(waiting):
             names = ", ".join(sorted({operation.name for operation, _, _ in later}))
-            raise InputError(
-                f"Expected a graph without loops. Received: {names} wait for each other."
-            )
+            raise InputError(f"Expected a graph without loops. Received: {names} wait for each other.")
         waiting = later
     return calls
 

@@ -79,20 +79,14 @@ def _assemble(graph: ChannelGraph, kind: str, labels: dict[int, str]) -> GroupSe
     """Numbers the chosen channels, layer by layer, and collects their parameters."""
     layers = tuple(dict.fromkeys(labels.values()))
     index = {label: position for position, label in enumerate(layers)}
-    ordered = sorted(
-        labels, key=lambda one: index[labels[one]]
-    )  # stable: channels keep their order
+    ordered = sorted(labels, key=lambda one: index[labels[one]])  # stable: channels keep their order
     number = np.full(graph.num_ids, -1, dtype=np.int64)
     number[ordered] = np.arange(len(ordered))
     members, seen = [], set()
     for call, axes in zip(graph.calls, graph.parameters, strict=True):
         for axis in axes:
             ids = number[axis.ids]
-            if (
-                axis.role not in ("produce", "carry")
-                or id(axis.variable) in seen
-                or (ids < 0).all()
-            ):
+            if axis.role not in ("produce", "carry") or id(axis.variable) in seen or (ids < 0).all():
                 continue
             seen.add(id(axis.variable))
             key = variable_key(call.layer, axis.variable)

@@ -6,9 +6,9 @@ import json
 import numpy as np
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.graph import check_keras_model
 from tf_wgsef.groups._arithmetic import group_norms, scale_groups
 from tf_wgsef.groups._keys import variables_by_key
-from tf_wgsef.validation import check_keras_model
 
 _SCHEMA = "tf_wgsef.GroupSet/1"
 
@@ -79,9 +79,7 @@ class GroupSet:
         found = variables_by_key(model, [member.variable for member in self.members])
         for member, variable in zip(self.members, found, strict=True):
             shape = tuple(variable.shape)
-            if len(shape) != member.rank or member.ids.shape != tuple(
-                shape[a] for a in member.axes
-            ):
+            if len(shape) != member.rank or member.ids.shape != tuple(shape[a] for a in member.axes):
                 raise InputError(
                     f"Expected {member.variable!r} with sizes {member.ids.shape} along axes "
                     f"{member.axes}. Received: shape {shape}. Build the groups from this model."
@@ -142,9 +140,7 @@ class GroupSet:
             if data["schema"] != _SCHEMA:
                 raise ValueError(f"schema {data['schema']!r}")
             members = tuple(
-                Member(
-                    m["variable"], tuple(m["axes"]), np.array(m["ids"], dtype=np.int64), m["rank"]
-                )
+                Member(m["variable"], tuple(m["axes"]), np.array(m["ids"], dtype=np.int64), m["rank"])
                 for m in data["members"]
             )
             return cls(

@@ -20,11 +20,7 @@ def variables_by_key(model, keys) -> list:
     Raises:
         InputError: if the model has no such variable.
     """
-    found = {
-        variable_key(layer, variable): variable
-        for layer in model.layers
-        for variable in layer.weights
-    }
+    found = {variable_key(layer, variable): variable for layer in model.layers for variable in layer.weights}
     missing = [key for key in keys if key not in found]
     if missing:
         raise InputError(

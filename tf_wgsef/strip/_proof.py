@@ -95,7 +95,4 @@ def _random_inputs(model, batch: int, generator):
 
 def _outputs(model, inputs) -> list[np.ndarray]:
     result = keras.tree.flatten(model(inputs, training=False))
-    return [
-        keras.ops.convert_to_numpy(keras.ops.cast(one, "float32")).astype(np.float64)
-        for one in result
-    ]
+    return [keras.ops.convert_to_numpy(keras.ops.cast(one, "float32")).astype(np.float64) for one in result]

@@ -60,9 +60,7 @@ def _without_own_regularizers(config: dict) -> dict:
     """Drops the sparsity penalties: they have done their work, and plain Keras can load what remains."""
 
     def ours(value):
-        return isinstance(value, dict) and str(value.get("registered_name", "")).startswith(
-            "tf_wgsef>"
-        )
+        return isinstance(value, dict) and str(value.get("registered_name", "")).startswith("tf_wgsef>")
 
     return {key: None if ours(value) else value for key, value in config.items()}
 

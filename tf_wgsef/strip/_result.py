@@ -69,9 +69,7 @@ class StripResult:
         lines = []
         for layer in self.layers:
             because = f": {layer.reason}" if layer.reason else ""
-            lines.append(
-                f"{layer.name} ({layer.kind}): kept {layer.after} of {layer.before}{because}"
-            )
+            lines.append(f"{layer.name} ({layer.kind}): kept {layer.after} of {layer.before}{because}")
         lines.append(
             f"largest output difference {self.max_abs_diff:.2g} over a range of {self.output_range:.3g} "
             f"({self.proof.samples} random inputs)"

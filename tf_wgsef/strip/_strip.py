@@ -4,12 +4,11 @@ import keras
 import numpy as np
 
 from tf_wgsef.errors import InputError
-from tf_wgsef.graph import ChannelGraph, build_channel_graph
+from tf_wgsef.graph import ChannelGraph, build_channel_graph, check_keras_model
 from tf_wgsef.strip._dataflow import Plan, plan_removal
 from tf_wgsef.strip._proof import prove_equal
 from tf_wgsef.strip._rebuild import rebuild
 from tf_wgsef.strip._result import StrippedLayer, StripResult
-from tf_wgsef.validation import check_keras_model
 
 
 def strip(model, *, tolerance: float | None = None, seed: int = 0) -> StripResult:

@@ -1,0 +1,91 @@
+"""``tf-wgsef``: one command per stage; parsing and printing only.
+
+One JSON object goes to standard output with ``--json``; tables, progress and messages go to standard
+error. Exit status: 0 done, 1 failed with a one-line reason, 2 wrong usage.
+"""
+
+import argparse
+import json
+import sys
+
+from absl import app
+from absl.flags import argparse_flags
+from rich.console import Console
+
+from tf_wgsef.cli import _benchmark, _convert, _demo, _inspect, _report, _strip
+from tf_wgsef.cli._stderr import native_messages_dropped
+from tf_wgsef.errors import WGSEFError
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults where there is something to show."""
+
+    def _get_help_string(self, action):
+        return super()._get_help_string(action) if action.default else action.help
+
+
+_COMMANDS = (_demo, _inspect, _strip, _convert, _benchmark, _report)
+
+
+def main() -> None:
+    """Runs the command line; the entry point of ``tf-wgsef``."""
+    app.run(_run_in_peace, flags_parser=parse)
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Parses the command line.
+
+    Args:
+        argv: program name and arguments, as ``sys.argv``.
+
+    Raises:
+        SystemExit: with status 2 for wrong usage, 0 after ``--help``.
+    """
+    parser = argparse_flags.ArgumentParser(
+        prog="tf-wgsef",
+        description="Make Keras models small and fast on edge devices: structured sparsity, exact "
+        "stripping, LiteRT conversion, measured latency.",
+        epilog="example: tf-wgsef demo",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    for module in _COMMANDS:
+        name = module.__name__.rpartition("._")[2]
+        command = commands.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.SUMMARY,
+            epilog=f"example: {module.EXAMPLE}",
+            formatter_class=_HelpFormatter,
+        )
+        module.add_arguments(command)
+        command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+        command.set_defaults(run=module.run)
+    return parser.parse_args(argv[1:])
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the parsed command and returns its exit status."""
+    console = Console(stderr=True)
+    try:
+        values = arguments.run(arguments, console)
+    except WGSEFError as error:
+        return _fail(console, str(error))
+    except OSError as error:
+        return _fail(console, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+    except KeyboardInterrupt as error:
+        return _fail(console, f"Interrupted; {str(error) or 'nothing was written'}.")
+    if arguments.json:
+        json.dump(values, sys.stdout, allow_nan=False)
+        sys.stdout.write("\n")
+    return 0
+
+
+def _run_in_peace(arguments: argparse.Namespace) -> int:
+    with native_messages_dropped():
+        return run(arguments)
+
+
+def _fail(console: Console, reason: str) -> int:
+    line = " ".join(reason.split())
+    console.print(f"tf-wgsef: {line}", markup=False, highlight=False, soft_wrap=True)
+    return 1

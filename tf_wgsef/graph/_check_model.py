@@ -1,0 +1,50 @@
+"""Is this a Keras 3 model whose graph can be read?"""
+
+import keras
+
+from tf_wgsef.errors import InputError
+
+
+def check_keras_model(model):
+    """Returns ``model`` if it is a built Keras 3 model whose graph can be read.
+
+    A model that is wrapped by composition (``ProximalModel``) is unwrapped: its ``.model`` is returned.
+
+    Args:
+        model: a Sequential or functional ``keras.Model``.
+
+    Raises:
+        InputError: if it is a tf_keras model, no Keras model, subclassed, or not built yet.
+    """
+    if not isinstance(model, keras.Model):
+        _raise_not_keras(model)
+    wrapped = getattr(model, "model", None)
+    if isinstance(wrapped, keras.Model):
+        model = wrapped
+    name = type(model).__name__
+    functional = isinstance(model, keras.Sequential) or hasattr(model, "operations")
+    if not functional:
+        raise InputError(
+            f"Expected a Sequential or functional Keras model, whose graph can be read. "
+            f"Received: model={model.name!r}, a subclass of keras.Model ({name}). Rewrite its call() "
+            f"with keras.Input(...) and keras.Model(inputs, outputs)."
+        )
+    if not model.built:
+        raise InputError(
+            f"Expected a built model. Received: model={model.name!r}, whose weights do not exist yet. "
+            f"Add keras.Input(shape) as its first layer, or call it once on data."
+        )
+    return model
+
+
+def _raise_not_keras(model):
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    if kind.startswith(("tf_keras", "keras.src.engine", "tensorflow.python.keras")):
+        raise InputError(
+            f"Expected a Keras 3 model. Received: a model of Keras 2 ({kind}). Unset "
+            f"TF_USE_LEGACY_KERAS, rebuild it with `import keras` and load its weights."
+        )
+    raise InputError(
+        f"Expected a Keras 3 model. Received: {kind}. Pass a Sequential or functional keras.Model, "
+        f"or load one with keras.models.load_model(path)."
+    )

@@ -1,0 +1,121 @@
+"""What a model costs and what can be removed from it, layer by layer."""
+
+import dataclasses
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from tf_wgsef.graph import build_channel_graph, profile
+from tf_wgsef.groups import build_groups
+from tf_wgsef.strip import plan_removal
+
+
+@dataclasses.dataclass(frozen=True)
+class InspectedLayer:
+    """One layer.
+
+    Attributes:
+        name: the layer's name.
+        kind: its class.
+        channels: size of the last axis of its output.
+        parameters: number of weights.
+        macs: multiply-accumulates for one sample.
+        removable: number of its channels that a group covers, so that training can remove them.
+        idle: number of its channels that do not matter already: ``strip`` removes them now.
+        reason: why channels must stay, or what they are tied to.
+    """
+
+    name: str
+    kind: str
+    channels: int
+    parameters: int
+    macs: int
+    removable: int
+    idle: int
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """All layers of a model that have weights, and the totals.
+
+    Attributes:
+        model: the model's name.
+        layers: in order of execution.
+        parameters: number of weights.
+        macs: multiply-accumulates for one sample.
+    """
+
+    model: str
+    layers: tuple[InspectedLayer, ...]
+    parameters: int
+    macs: int
+
+    def to_dict(self) -> dict:
+        """Returns the inspection as JSON types."""
+        return dataclasses.asdict(self)
+
+    def table(self) -> Table:
+        """Returns a ``rich`` table with one line per layer."""
+        table = Table(title=escape(self.model), show_footer=True, box=box.SIMPLE_HEAD)
+        table.add_column("Layer", "Total")
+        for title, total in (
+            ("Channels", ""),
+            ("Parameters", f"{self.parameters:,}"),
+            ("MACs", f"{self.macs:,}"),
+            ("Removable", ""),
+            ("Idle", ""),
+        ):
+            table.add_column(title, total, justify="right", no_wrap=True)
+        table.add_column("Why not, or with whom")
+        for layer in self.layers:
+            table.add_row(
+                f"{escape(layer.name)} [dim]{escape(layer.kind)}[/dim]",
+                str(layer.channels),
+                f"{layer.parameters:,}",
+                f"{layer.macs:,}",
+                str(layer.removable),
+                str(layer.idle),
+                escape(layer.reason),
+            )
+        return table
+
+
+def inspect_model(model) -> Inspection:
+    """Reads a model's graph and says, per layer, what it costs and what can go.
+
+    Args:
+        model: a built Sequential or functional ``keras.Model``.
+
+    Raises:
+        InputError: if the graph of the model cannot be read.
+
+    Example:
+        ``inspect_model(keras.models.load_model("model.keras")).layers[0].removable``
+    """
+    graph = build_channel_graph(model)
+    cost, plan, groups = profile(graph), plan_removal(graph), build_groups(graph.model)
+    ids = {call.name: graph.ids[call.outputs[0]] for call in graph.calls if call.outputs}
+    labels = {name: label for label in groups.layers for name in label.split("+")}
+    sizes = dict(zip(groups.layers, groups.sizes.tolist(), strict=True))
+    rows = []
+    for layer in cost.layers:
+        if not layer.parameters:
+            continue
+        label = labels.get(layer.name, "")
+        tied = label.replace("+", ", ") if "+" in label else ""
+        pins = sorted({graph.pins[one] for one in ids[layer.name].tolist() if one in graph.pins})
+        rows.append(
+            InspectedLayer(
+                name=layer.name,
+                kind=layer.kind,
+                channels=layer.channels,
+                parameters=layer.parameters,
+                macs=layer.macs,
+                removable=sizes.get(label, 0),
+                idle=int((~plan.keeps(ids[layer.name])).sum()),
+                reason="; ".join([*pins, *([f"tied: {tied}"] if tied else [])]),
+            )
+        )
+    return Inspection(graph.model.name, tuple(rows), cost.parameters, cost.macs)
