@@ -111,6 +111,7 @@ def compare_latency(models: dict, threads: int) -> dict:
 
 
 def parse_arguments() -> argparse.Namespace:
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
         epilog="example: TF_WGSEF_DATA=~/data python examples/lenet5_mnist.py --seeds 3 --json out.json",
@@ -139,7 +140,9 @@ def main() -> None:
             model = run(method, train_data, arguments)
             guesses = np.argmax(model.predict(x_test, batch_size=500, verbose=0), axis=-1)
             accuracy = float(np.mean(guesses == y_test))
-            shape = "-".join(str(model.get_layer(name).kernel.shape[-1]) for name in ("conv1", "conv2", "dense1"))
+            shape = "-".join(
+                str(model.get_layer(name).kernel.shape[-1]) for name in ("conv1", "conv2", "dense1")
+            )
             seconds = time.perf_counter() - start
             rows.append(
                 {"method": method, "seed": seed, "accuracy": accuracy, "shape": shape, "seconds": seconds}

@@ -42,6 +42,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         SystemExit: with status 2 for wrong usage, 0 after ``--help``.
     """
     parser = argparse_flags.ArgumentParser(
+        inherited_absl_flags=None,  # they would be options of every command, and make --test ambiguous
+        allow_abbrev=False,
         prog="tf-wgsef",
         description="Make Keras models small and fast on edge devices: structured sparsity, exact "
         "stripping, LiteRT conversion, measured latency.",

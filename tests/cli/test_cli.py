@@ -1,0 +1,200 @@
+"""The command line as its user sees it: exit status, what goes where, files that are safe."""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+
+import tf_wgsef
+from tests import models
+from tf_wgsef.cli import parse, run
+
+COMMANDS = ("demo", "inspect", "strip", "convert", "benchmark", "report")
+
+
+def call(*arguments):
+    return run(parse(["tf-wgsef", *map(str, arguments)]))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A sparse model, data for it, and what the commands make of it."""
+    folder = tmp_path_factory.mktemp("files")
+    model = models.randomize(models.lenet())
+    groups = tf_wgsef.build_groups(model)
+    groups.scale(model, np.arange(groups.num_groups) % 2)
+    model.save(folder / "sparse.keras")
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(40, 20, 20, 1)).astype("float32")
+    np.savez(folder / "test.npz", x=x, y=np.argmax(model.predict(x, verbose=0), -1))
+    assert call("strip", folder / "sparse.keras", "--output", folder / "small.keras") == 0
+    for name in ("sparse", "small"):
+        assert call("convert", folder / f"{name}.keras", "--output", folder / f"{name}.tflite") == 0
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse(["tf-wgsef", command, "--help"])
+    assert stop.value.code == 0
+    assert f"example: tf-wgsef {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["bogus"], ["strip"], ["strip", "a.keras"], ["demo", "--seed", "x"]])
+def test_wrong_usage_exits_with_2(arguments):
+    with pytest.raises(SystemExit) as stop:
+        parse(["tf-wgsef", *arguments])
+    assert stop.value.code == 2
+
+
+def test_help_loads_neither_keras_nor_tensorflow():
+    code = """
+        import sys
+        from tf_wgsef.cli import parse
+        try:
+            parse(["tf-wgsef", "demo", "--help"])
+        except SystemExit:
+            pass
+        sys.exit(bool({"keras", "tensorflow", "matplotlib"} & set(sys.modules)))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, check=False)
+    assert done.returncode == 0, done
+
+
+def test_inspect_says_what_can_go(files, capsys):
+    assert call("inspect", files / "sparse.keras", "--json") == 0
+    captured = capsys.readouterr()
+    layers = {layer["name"]: layer for layer in json.loads(captured.out)["layers"]}
+    assert (layers["conv1"]["removable"], layers["conv1"]["idle"]) == (4, 2)
+    assert layers["logits"]["removable"] == 0
+    assert "conv1" in captured.err
+
+
+def test_strip_writes_a_smaller_model_that_computes_the_same(files, tmp_path, capsys):
+    before = (files / "sparse.keras").read_bytes()
+    assert call("strip", files / "sparse.keras", "--output", tmp_path / "s.keras", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["removed"] == {"conv1": 2, "conv2": 3, "dense1": 5}
+    small = keras.models.load_model(tmp_path / "s.keras")
+    assert small.count_params() == values["parameters"]["after"]
+    x = np.load(files / "test.npz")["x"]
+    dense = keras.models.load_model(files / "sparse.keras")
+    np.testing.assert_allclose(small.predict(x, verbose=0), dense.predict(x, verbose=0), atol=1e-5)
+    assert (files / "sparse.keras").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["s.keras"]
+
+
+def test_convert_int8(files, tmp_path, capsys):
+    out = tmp_path / "q.tflite"
+    options = ["--quantization", "int8", "--calibration", files / "test.npz", "--json"]
+    assert call("convert", files / "small.keras", "--output", out, *options) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["bytes"] == out.stat().st_size
+    with np.load(files / "test.npz") as data:
+        assert tf_wgsef.convert.accuracy(out.read_bytes(), data["x"], data["y"]) > 0.9
+
+
+def test_benchmark_compares_two_files(files, capsys):
+    options = ["--seconds", 0.2, "--json"]
+    assert call("benchmark", files / "sparse.tflite", files / "small.tflite", *options) == 0
+    captured = capsys.readouterr()
+    values = json.loads(captured.out)
+    assert values["low"] <= values["ratio"] <= values["high"]
+    assert "small.tflite" in captured.err
+
+
+def test_report_of_two_models_and_its_second_showing(files, tmp_path, capsys):
+    out = tmp_path / "report"
+    pair = [files / "sparse.keras", files / "small.keras"]
+    options = ["--test", files / "test.npz", "--output", out, "--json"]
+    assert call("report", *pair, *options) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert {path.name for path in out.iterdir()} == {"report.json", "report.html", "report.png"}
+    accuracy = {variant["name"]: variant["accuracy"] for variant in first["variants"]}
+    assert accuracy["dense float"] == accuracy["stripped float"] == 1.0
+    assert call("report", out, "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == first
+    assert "stripped float" in captured.err
+
+
+def bad_inputs(files, tmp_path):
+    """Each bad call and what its one line must say."""
+    (tmp_path / "junk.keras").write_bytes(b"PK\x03\x04 this is no model")
+    (tmp_path / "text.keras").write_text("hello")
+    (tmp_path / "text.tflite").write_text("hello")
+    (tmp_path / "empty.tflite").write_bytes(b"")
+    (tmp_path / "text.npz").write_text("hello")
+    np.savez(tmp_path / "pickled.npz", x=np.array([{"a": 1}], dtype=object))
+    np.savez(tmp_path / "shape.npz", x=np.zeros((4, 5)))
+    np.savez(tmp_path / "no_y.npz", x=np.zeros((4, 20, 20, 1)))
+    (tmp_path / "report.json").write_text('{"schema": {"name": "other"}}')
+    taken = tmp_path / "taken.keras"
+    taken.write_bytes(b"precious")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "precious").write_text("x")
+    sparse, small, new = files / "sparse.keras", files / "small.tflite", tmp_path / "new"
+    int8 = ["convert", sparse, "--output", new, "--quantization", "int8"]
+    return [
+        (["strip", tmp_path / "none.keras", "--output", tmp_path / "o.keras"], "nothing there"),
+        (["strip", tmp_path, "--output", tmp_path / "o.keras"], "a folder"),
+        (["strip", tmp_path / "text.keras", "--output", tmp_path / "o.keras"], "Keras 3 model file"),
+        (["strip", tmp_path / "junk.keras", "--output", tmp_path / "o.keras"], "Keras 3 model file"),
+        (["strip", sparse, "--output", taken], "--overwrite"),
+        (["strip", sparse, "--output", tmp_path / "o.h5"], "ends in .keras"),
+        (["strip", sparse, "--output", tmp_path / "no" / "o.keras"], "a folder that exists"),
+        (["inspect", small], "Keras 3 model file"),
+        (int8, "calibration"),
+        ([*int8, "--calibration", tmp_path / "shape.npz"], "(n, 20, 20, 1)"),
+        ([*int8, "--calibration", tmp_path / "text.npz"], "numpy.savez"),
+        ([*int8, "--calibration", tmp_path / "pickled.npz"], "numpy.savez"),
+        (["benchmark", tmp_path / "none.tflite"], "none.tflite"),
+        (["benchmark", tmp_path / "text.tflite"], "TFL3"),
+        (["benchmark", tmp_path / "empty.tflite"], "is empty"),
+        (["benchmark", small, "--threads", 0], "threads"),
+        (["benchmark", small, "--target", "toaster"], "target"),
+        (["report", tmp_path / "report.json"], "schema"),
+        (["report", sparse, sparse, "--output", folder], "new or empty"),
+        (["report", sparse, sparse, "--test", tmp_path / "no_y.npz"], "arrays x and y"),
+        (["demo", "--output", folder], "new or empty"),
+        (["demo", "--output", taken], "is a file"),
+        (["demo", "--output", new, "--sparsity", 1.0], "sparsity"),
+    ]
+
+
+@pytest.mark.parametrize("index", range(23))
+def test_bad_input_gets_one_line_and_loses_nothing(index, files, tmp_path, capsys):
+    arguments, message = bad_inputs(files, tmp_path)[index]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert call(*arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if line.strip()]
+    assert lines[-1].startswith("tf-wgsef: ") and message in lines[-1], captured.err
+    assert "Traceback" not in captured.err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_native_messages_do_not_reach_the_terminal_but_ours_do():
+    code = """
+        import os, sys
+        from absl import logging
+        from tf_wgsef.cli._stderr import native_messages_dropped
+        with native_messages_dropped():
+            os.write(2, b"native noise")
+            print("python says", file=sys.stderr)
+            logging.warning("absl warns")
+        os.write(2, b"after")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert "native noise" not in done.stderr
+    assert "python says" in done.stderr and "absl warns" in done.stderr
+    assert done.stderr.endswith("after")

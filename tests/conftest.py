@@ -1,0 +1,24 @@
+"""Fixtures shared by all tests."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+# Set before Keras is imported: TensorFlow's start-up messages say nothing about a test.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """One run of ``tf-wgsef demo --json`` as a user starts it: (folder, finished process)."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    done = subprocess.run(
+        [sys.executable, "-m", "tf_wgsef.cli", "demo", "--output", str(folder), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    return folder, done

@@ -1,0 +1,254 @@
+"""What holds for every penalty; the penalties come from cases.py."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from tests.penalties.cases import CASES
+from tf_wgsef.errors import InputError
+from tf_wgsef.penalties import GroupPenalty
+
+every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+# Sums of a few numbers of size 1, in another order than the reference's.
+EXACT = {"rtol": 1e-9, "atol": 1e-12}
+FLOAT32 = {"rtol": 2e-5, "atol": 2e-6}
+
+
+def problems(seed, trials, m=9):
+    rng = np.random.default_rng(seed)
+    for _ in range(trials):
+        norms = np.abs(rng.standard_normal(m)) * (rng.random(m) < 0.9)
+        yield rng, norms, rng.uniform(0.3, 2.0, m)
+
+
+def steps(case):
+    return (1e-6, 0.3 * case.largest_step, case.largest_step)
+
+
+@every
+@pytest.mark.parametrize("weighted", [False, True])
+def test_factors_match_the_reference(case, weighted):
+    for _, norms, weights in problems(0, 15):
+        weights = weights if weighted else None
+        for step in steps(case):
+            got = np.asarray(case.make().factors(norms, step, weights))
+            np.testing.assert_allclose(got, case.reference(norms, step, weights), **EXACT)
+
+
+@every
+def test_prox_beats_every_candidate(case):
+    penalty = case.make(strength=0.5)
+    for rng, norms, weights in problems(1, 4):
+        for step in steps(case):
+            s = 0.5 * step
+            best = norms * np.asarray(penalty.factors(norms, step, weights))
+            near = best + rng.standard_normal((200, 9)) * 10.0 ** -rng.integers(1, 7, (200, 1))
+            wide = norms * rng.random((200, 9)) * (rng.random((200, 9)) < 0.7)
+            candidates = np.abs(np.concatenate([best[None], norms[None], near, wide]))
+            cost = s * np.asarray(penalty.value(candidates, weights))
+            cost = cost + 0.5 * np.sum((candidates - norms) ** 2, axis=-1)
+            assert cost[0] <= cost.min() + 1e-12 * max(1.0, cost[0])
+
+
+@every
+def test_convex_ones_are_convex_and_firmly_nonexpansive(case):
+    if not case.convex:
+        pytest.skip("not convex")
+    penalty = case.make()
+    for rng, _, weights in problems(2, 6):
+        # Vectors, not norms: groups of size 3, so that directions count too.
+        x, y = rng.standard_normal((2, 9, 3))
+        px, py = (_prox(penalty, t, 0.7, weights) for t in (x, y))
+        assert np.sum((px - py) ** 2) <= np.sum((px - py) * (x - y)) + 1e-12
+        middle, ends = 0.4 * x + 0.6 * y, (0.4 * _value(penalty, x), 0.6 * _value(penalty, y))
+        assert _value(penalty, middle) <= sum(ends) + 1e-12
+
+
+def _prox(penalty, t, step, weights):
+    return t * np.asarray(penalty.factors(np.linalg.norm(t, axis=-1), step, weights))[:, None]
+
+
+def _value(penalty, t):
+    return float(penalty.value(np.linalg.norm(t, axis=-1)))
+
+
+@every
+def test_step_zero_changes_nothing(case):
+    norms = np.array([0.0, 1e-20, 0.5, 2.0, 2.0, 3.0, 7.0])
+    np.testing.assert_array_equal(np.asarray(case.make().factors(norms, 0.0)), 1.0)
+    np.testing.assert_array_equal(np.asarray(case.make(strength=0.0).factors(norms, 1.0)), 1.0)
+    compiled = tf.function(case.make().factors, jit_compile=True)(norms, tf.constant(0.0, "float64"))
+    np.testing.assert_array_equal(np.asarray(compiled), 1.0)
+
+
+@every
+def test_strength_multiplies_the_step(case):
+    norms = np.array([0.5, 1.0, 2.0, 3.0, 4.0])
+    one, two = case.make(strength=0.25).factors(norms, 0.8), case.make().factors(norms, 0.2)
+    np.testing.assert_allclose(one, two, **EXACT)
+
+
+@every
+def test_one_step_per_group(case):
+    for rng, norms, weights in problems(3, 8):
+        step = rng.uniform(0, case.largest_step, norms.shape)
+        got = np.asarray(case.make().factors(norms, tf.constant(step), weights))
+        np.testing.assert_allclose(got, case.reference(norms, step, weights), **EXACT)
+
+
+@every
+def test_finite_at_zero_with_gradients(case):
+    penalty = case.make()
+    for values in ([0.0] * 6, [0.0, 0.0, 1.0, 2.0, 3.0, 4.0]):
+        norms = tf.Variable(np.array(values, dtype="float32"))
+        with tf.GradientTape() as tape:
+            value = penalty.value(norms)
+        assert np.isfinite(value)
+        assert np.all(np.isfinite(tape.gradient(value, norms)))
+        assert np.all(np.isfinite(penalty.factors(norms, 0.5)))
+
+
+@every
+def test_gradient_of_value_is_its_slope(case):
+    for _, norms, weights in problems(4, 4):
+        norms = norms + 0.05
+        variable = tf.Variable(norms)
+        with tf.GradientTape() as tape:
+            value = case.make().value(variable, weights)
+        h = 1e-6
+        shifted = norms + h * np.concatenate([np.eye(9), -np.eye(9)])
+        values = np.asarray(case.make().value(shifted, weights))
+        slope = (values[:9] - values[9:]) / (2 * h)
+        # Central differences: h² and rounding / h, both about 1e-9; kinks of the slope in between.
+        np.testing.assert_allclose(tape.gradient(value, variable), slope, rtol=1e-5, atol=1e-5)
+
+
+@every
+def test_padding_and_rows(case):
+    rng = np.random.default_rng(5)
+    sizes = (4, 9, 6)
+    norms, weights = np.zeros((3, 9)), np.zeros((3, 9))
+    for row, m in enumerate(sizes):
+        norms[row, :m], weights[row, :m] = rng.random(m) + 0.1, rng.random(m) + 0.5
+    penalty = case.make()
+    factors = np.asarray(penalty.factors(norms, 0.4, weights))
+    values = np.asarray(penalty.value(norms, weights))
+    assert np.all(np.isfinite(factors))
+    for row, m in enumerate(sizes):
+        alone = (norms[row, :m], weights[row, :m])
+        np.testing.assert_allclose(factors[row, :m], penalty.factors(alone[0], 0.4, alone[1]), **EXACT)
+        np.testing.assert_allclose(values[row], penalty.value(*alone), **EXACT)
+
+
+@every
+def test_a_group_of_weight_zero_is_free(case):
+    norms = np.array([0.01, 1.0, 2.0, 3.0, 4.0, 5.0])
+    weights = np.array([0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    penalty = case.make()
+    rest = penalty.factors(norms[1:], 0.5, weights[1:])
+    factors = np.asarray(penalty.factors(norms, 0.5, weights))
+    np.testing.assert_allclose(factors[1:], rest, **EXACT)
+    ridge = getattr(penalty, "debias", True) is False
+    assert factors[0] == pytest.approx(1 / 1.5 if ridge else 1.0)
+
+
+@every
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_sums_in_float32(case, dtype):
+    # 4 096 equal norms: a bfloat16 sum of ones stalls at 256, a float16 one of norms 60 overflows.
+    norms = keras.ops.cast(np.linspace(30, 60, 4096), dtype)
+    penalty = case.make().with_budget(1000)
+    factors = penalty.factors(norms, 0.5)
+    assert keras.backend.standardize_dtype(factors.dtype) == dtype
+    single = ops.cast(norms, "float32")
+    expected = ops.cast(penalty.factors(single, 0.5), dtype)
+    np.testing.assert_array_equal(ops.cast(factors, "float32"), ops.cast(expected, "float32"))
+    np.testing.assert_array_equal(penalty.value(norms), penalty.value(single))
+    assert keras.backend.standardize_dtype(penalty.value(norms).dtype) == "float32"
+
+
+@every
+def test_eager_graph_and_xla_agree(case):
+    penalty = case.make()
+    norms = np.abs(np.random.default_rng(6).standard_normal((3, 40))).astype("float32")
+    norms[:, :5] = 0
+    step = tf.constant(0.4 * case.largest_step)
+
+    def both(norms, step):
+        return penalty.factors(norms, step), penalty.value(norms)
+
+    eager = both(norms, step)
+    for jit in (False, True):
+        compiled = tf.function(both, jit_compile=jit)(tf.constant(norms), step)
+        for got, expected in zip(compiled, eager, strict=True):
+            np.testing.assert_allclose(got, expected, **FLOAT32)
+
+
+@every
+def test_static_and_tensor_steps_agree_and_no_gradient_flows_through_factors(case):
+    norms = tf.Variable(np.array([0.5, 1.0, 2.0, 3.0, 4.0]))
+    with tf.GradientTape() as tape:
+        total = ops.sum(case.make().factors(norms, tf.constant(0.5, "float64")) * norms)
+    factors = np.asarray(case.make().factors(norms, 0.5))
+    np.testing.assert_allclose(tape.gradient(total, norms), factors, **EXACT)
+
+
+@every
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_norms_that_are_not_finite_give_nan_and_spare_other_rows(case, bad):
+    norms = np.array([[1.0, bad, 2.0, 4.0, 1.0], [1.0, 2.0, 3.0, 4.0, 5.0]])
+    for jit in (False, True):
+        factors = tf.function(case.make().factors, jit_compile=jit)(norms, 0.5)
+        assert np.isnan(np.asarray(factors)[0, 1])
+        assert np.all(np.isfinite(np.asarray(factors)[1]))
+    assert not np.isfinite(np.asarray(case.make().value(norms))[0])
+
+
+@every
+def test_config_round_trip(case):
+    penalty = case.make(strength=0.7)
+    config = json.loads(json.dumps(penalty.get_config()))
+    again = type(penalty).from_config(config)
+    assert again.get_config() == penalty.get_config() and again.strength == 0.7
+    assert isinstance(again, GroupPenalty) and repr(again) == repr(penalty)
+    saved = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(penalty))
+    assert saved.get_config() == penalty.get_config()
+
+
+@every
+def test_with_budget(case):
+    penalty = case.make(strength=0.7)
+    other = penalty.with_budget(5)
+    if penalty.k is None:
+        assert other is penalty
+    else:
+        assert (other.k, other.strength, penalty.k) == (5, 0.7, 3)
+
+
+BAD = {
+    "strength": (lambda c: c.make(strength=-1.0), r"`strength`.*Received: strength=-1.0"),
+    "step": (lambda c: c.make().factors([1.0], -0.1), r"`step_size`.*Received: step_size=-0.1"),
+    "nan step": (lambda c: c.make().factors([1.0], np.nan), r"`step_size`.*step_size=nan"),
+    "word": (lambda c: c.make().factors([1.0], ["a"]), r"`step_size`.*Received"),
+    "scalar": (lambda c: c.make().value(1.0), r"`norms` of shape \(\.\.\., num_groups\)"),
+    "weights shape": (
+        lambda c: c.make().value([1.0, 2.0], [1.0, 2.0, 3.0]),
+        r"one weight per group, shape \(2,\).*Received: weights.shape=\(3,\)",
+    ),
+    "negative weight": (
+        lambda c: c.make().factors([1.0, 2.0], 0.1, [1.0, -2.0]),
+        r"`weights` to be finite and at least 0.*weight of -2",
+    ),
+}
+
+
+@every
+@pytest.mark.parametrize("what", BAD)
+def test_bad_arguments_raise_with_text(case, what):
+    call, text = BAD[what]
+    with pytest.raises(InputError, match=text):
+        call(case)
