@@ -22,3 +22,14 @@ def demo(tmp_path_factory):
         check=False,
     )
     return folder, done
+
+
+@pytest.fixture
+def rules_restored():
+    """Forgets the layer rules that a test registers."""
+    from tf_wgsef.rules import _registry
+
+    saved = dict(_registry._RULES)
+    yield
+    _registry._RULES.clear()
+    _registry._RULES.update(saved)

@@ -193,16 +193,6 @@ def halving_model():
     )
 
 
-@pytest.fixture
-def rules_restored():
-    from tf_wgsef.rules import _registry
-
-    saved = dict(_registry._RULES)
-    yield
-    _registry._RULES.clear()
-    _registry._RULES.update(saved)
-
-
 def test_a_registered_rule_opens_a_barrier(rules_restored):
     assert tf_wgsef.build_groups(halving_model()).num_groups == 0
 

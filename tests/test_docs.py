@@ -1,0 +1,67 @@
+"""The Python examples in the documentation run as they stand."""
+
+import pathlib
+import re
+
+import keras
+import numpy as np
+import pytest
+
+import tf_wgsef
+from tf_wgsef.workflows import load_digits_28
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def blocks(name):
+    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """MNIST without a network, and few of them: scikit-learn's digits in MNIST's shape and type."""
+    data = load_digits_28()
+    train = (255 * data.x_train[:256, ..., 0]).astype("uint8"), data.y_train[:256]
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: (train, train))
+
+
+def test_the_readme_example_runs(few_digits, capsys):
+    (example,) = blocks("README.md")
+    exec(compile(example, "README.md", "exec"), {})  # noqa: S102
+    out = capsys.readouterr().out
+    assert "conv2d (Conv2D): kept 5 of 20" in re.sub(r"conv2d(_\d+)? ", "conv2d ", out)
+    assert "p50" in out
+
+
+def test_the_rule_example_opens_its_layer_from_outside_the_package(rules_restored):
+    (example,) = blocks("docs/adding_a_layer_rule.md")
+    names = {}
+    exec(compile(example, "rule", "exec"), names)  # noqa: S102
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(6, name="d"), names["ChannelScale"](), keras.layers.Dense(2)]
+    )
+    groups = tf_wgsef.build_groups(model)
+    assert {m.variable for m in groups.members} >= {"d/kernel", "channel_scale/scale"}
+    groups.scale(model, np.array([1, 0, 0, 1, 1, 0]))
+    assert tf_wgsef.strip(model).removed == {"d": 3, "channel_scale": 3}
+
+
+def test_the_penalty_example_trains_to_the_level():
+    (example,) = blocks("docs/adding_a_penalty.md")
+    names = {}
+    exec(compile(example, "penalty", "exec"), names)  # noqa: S102
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(8, activation="relu", name="d"), keras.layers.Dense(1)]
+    )
+    sparse = tf_wgsef.sparsify(model, sparsity=0.75, penalty=names["GroupL0"](strength=0.1))
+    sparse.compile("adam", "mse")
+    x = np.random.default_rng(0).normal(size=(64, 4))
+    sparse.fit(x, x[:, :1], epochs=4, verbose=0)
+    assert sparse.live_groups() == {"d": 2}
+
+
+def test_links_point_to_files_that_exist():
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
