@@ -9,7 +9,7 @@ from keras import ops
 
 from tests import oracles
 from tf_wgsef.errors import InputError
-from tf_wgsef.penalties import WGSEF
+from tf_wgsef.penalties import WGSEF, _waterfilling
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -210,6 +210,18 @@ def test_shapes_of_the_norms(name, n):
             expected = oracles.wgsef_factors(norms, step, None, k, debias=debias)
             got = WGSEF(k, debias=debias).factors(norms, step)
             np.testing.assert_allclose(got, expected, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_the_search_reads_a_long_vector_a_few_times(name):
+    n = 30_000
+    norms = tf.constant(DISTRIBUTIONS[name](np.random.default_rng(9), n))
+    for step, most in ((0.0, 12), (0.5, 20), (1.0, 100)):
+        at = (tf.constant(x, "float64") for x in (step, 1 - step))
+        ramps = _waterfilling.Ramps(norms, *at, None)
+        bounds = _waterfilling._bounds(ramps)
+        budget = tf.constant([0.25 * n], "float64")
+        assert int(_waterfilling._search(ramps, budget, bounds).step) <= most
 
 
 def test_budgets_per_row_as_array_and_tensor():

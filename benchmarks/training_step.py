@@ -1,0 +1,103 @@
+"""What the proximal step adds to a training step of LeNet-5, batch 128: ratios of interleaved runs.
+
+    python benchmarks/training_step.py
+
+Two copies of the network, plain and wrapped by ``tf_wgsef.sparsify``, take turns of a few batches each;
+the median of the ratios is the cost. Measured in both phases of training (the ramp, when the penalty's
+prox runs, and after the choice, when a mask is held), with and without XLA.
+"""
+
+import argparse
+import json
+import time
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import tf_wgsef
+from tf_wgsef.workflows import lenet5
+
+
+def compiled(model, jit: bool):
+    model.compile(
+        keras.optimizers.Adam(1e-3),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=jit,
+    )
+    return model
+
+
+def seconds(step, batches) -> float:
+    start = time.perf_counter()
+    for batch in batches:
+        step(batch)
+    return (time.perf_counter() - start) / len(batches)
+
+
+def compare(jit: bool, frozen: bool, rounds: int, turn: int) -> dict:
+    """Times both models in turns, in an order that turns round; per step, in seconds."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(128, 28, 28, 1)).astype("float32")
+    y = generator.integers(0, 10, 128)
+    models = {
+        "plain": compiled(lenet5(), jit),
+        "wgsef": compiled(tf_wgsef.sparsify(lenet5(), sparsity=0.75), jit),
+    }
+    models["wgsef"].begin_ramp(10)
+    models["wgsef"].begin_epoch(2, 1000)
+    if frozen:
+        models["wgsef"].freeze()
+    steps = {name: (lambda batch, m=model: m.train_on_batch(*batch)) for name, model in models.items()}
+    batches = [(x, y)] * turn
+    times = {name: [] for name in steps}
+    for _ in range(3):
+        for step in steps.values():
+            seconds(step, batches)
+    for number in range(rounds):
+        for name in list(steps)[:: 1 if number % 2 else -1]:
+            times[name].append(seconds(steps[name], batches))
+    ratios = np.array(times["wgsef"]) / np.array(times["plain"])
+    return {
+        "xla": jit,
+        "phase": "after the choice" if frozen else "ramp",
+        "plain_ms": 1e3 * float(np.median(times["plain"])),
+        "wgsef_ms": 1e3 * float(np.median(times["wgsef"])),
+        "added": float(np.median(ratios)) - 1,
+        "added_low": float(np.percentile(ratios, 25)) - 1,
+        "added_high": float(np.percentile(ratios, 75)) - 1,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog="example: python benchmarks/training_step.py --rounds 60",
+    )
+    parser.add_argument("--rounds", type=int, default=40, help="turns of each model")
+    parser.add_argument("--turn", type=int, default=5, help="steps in a turn")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    arguments = parser.parse_args()
+    rows = [
+        compare(jit, frozen, arguments.rounds, arguments.turn)
+        for jit in (False, True)
+        for frozen in (False, True)
+    ]
+    if arguments.json:
+        print(json.dumps(rows))
+        return
+    table = Table("XLA", "phase", "plain, ms", "with prox, ms", "added (quartiles)")
+    for row in rows:
+        table.add_row(
+            str(row["xla"]),
+            row["phase"],
+            f"{row['plain_ms']:.2f}",
+            f"{row['wgsef_ms']:.2f}",
+            f"{row['added']:+.1%} ({row['added_low']:+.1%} to {row['added_high']:+.1%})",
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
