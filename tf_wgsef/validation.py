@@ -59,32 +59,43 @@ def check_non_negative(name: str, value: float) -> float:
     return float(value)
 
 
-def read_tflite(tflite) -> bytes:
+def read_tflite(tflite: bytes | str | os.PathLike) -> bytes:
     """Returns the bytes of a ``.tflite`` file, if they bear the mark that native code relies on.
 
     Args:
         tflite: the file: its bytes (bytes, bytearray, memoryview), or its path (str, os.PathLike).
 
     Raises:
-        InputError: if there is no such file, or it is no ``.tflite`` file.
+        InputError: if there is no such file, or it is empty or no ``.tflite`` file.
     """
-    where = "bytes"
-    if isinstance(tflite, str | os.PathLike):
-        path = pathlib.Path(tflite)
-        where = str(path)
-        if not path.is_file():
-            raise InputError(f"Expected the path of a .tflite file. Received: {where}, no such file.")
-        tflite = path.read_bytes()
-    if not isinstance(tflite, bytes | bytearray | memoryview):
+    if isinstance(tflite, bytes | bytearray | memoryview):
+        content, origin = bytes(tflite), f"{len(tflite)} bytes"
+    elif isinstance(tflite, str | os.PathLike):
+        content, origin = _read(pathlib.Path(tflite)), f"tflite={str(tflite)!r}"
+    else:
         raise InputError(
-            f"Expected a .tflite file, as bytes or as a path. Received: {type(tflite).__name__}. "
-            f"Make one with tf_wgsef.convert(model)."
+            f"Expected `tflite` to be the bytes of a .tflite file or its path. Received: a value "
+            f"of type {type(tflite).__name__}. Make the bytes with tf_wgsef.convert(model)."
         )
-    data = bytes(tflite)
+    if not content:
+        raise InputError(
+            f"Expected a .tflite file. Received: {origin}, which is empty. Convert the model again."
+        )
     # A FlatBuffer starts with the offset of its root, then the four letters of its schema.
-    if data[4:8] != b"TFL3":
+    if content[4:8] != b"TFL3":
         raise InputError(
-            f"Expected a .tflite file, with TFL3 at byte 4. Received: {where} of {len(data)} bytes "
-            f"that starts with {data[:8]!r}. Make one with tf_wgsef.convert(model)."
+            f"Expected a .tflite file, whose bytes 4 to 8 are b'TFL3'. Received: {origin}, "
+            f"with {content[4:8]!r} there. Make one with tf_wgsef.convert(model)."
         )
-    return data
+    return content
+
+
+def _read(path: pathlib.Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"Expected the path of a .tflite file. Received: tflite={str(path)!r}, which cannot be "
+            f"read ({reason}). Check the path."
+        ) from error

@@ -34,11 +34,11 @@ def test_predict_takes_paths_labels_and_one_hot(digits, tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "Received: bytes of 0 bytes"),
-        (b"PK\x03\x04 a zip file", "with TFL3 at byte 4"),
+        (b"", "which is empty"),
+        (b"PK\x03\x04 a zip file", "bytes 4 to 8 are"),
         (b"\x1c\0\0\0TFL3" + bytes(100), "that it refuses"),
-        ("no/such.tflite", "no such file"),
-        (42, "Received: int"),
+        ("no/such.tflite", "cannot be read"),
+        (42, "a value of type int"),
     ],
 )
 def test_what_is_no_tflite_is_refused(data, message):

@@ -66,7 +66,8 @@ def convert(
 
     Example:
         >>> tflite = convert(model, quantization="int8", calibration=x_train)
-        >>> pathlib.Path("model.tflite").write_bytes(tflite)
+        >>> tflite[4:8]
+        b'TFL3'
     """
     _check_options(quantization, io)
     check_positive_int("calibration_samples", calibration_samples)

@@ -24,7 +24,10 @@ def quiet():
 
     Example:
         >>> with quiet() as printed:
-        ...     converter.convert()
+        ...     print("noise")
+        ...     caught = printed()
+        >>> caught.strip()
+        'noise'
     """
     text = io.StringIO()
     with contextlib.ExitStack() as stack:

@@ -110,9 +110,9 @@ def predict(tflite, x, *, threads: int = 1) -> np.ndarray | dict[str, np.ndarray
         InputError: if the file is no ``.tflite`` file, or ``x`` does not fit its inputs.
 
     Example:
-        >>> scores = predict("model.tflite", x_test)
+        >>> scores = predict(path, x_test)
         >>> scores.shape
-        (360, 10)
+        (32, 2)
     """
     runner = TFLiteRunner(tflite, threads=threads)
     outputs = runner.predict(_by_name(x, runner.specs))
@@ -132,8 +132,8 @@ def accuracy(tflite, x, y, *, threads: int = 1) -> float:
         InputError: if the file, ``x`` or ``y`` do not fit each other.
 
     Example:
-        >>> accuracy(tflite, x_test, y_test)
-        0.9917
+        >>> 0 <= accuracy(tflite, x_test, y_test) <= 1
+        True
     """
     scores = predict(tflite, x, threads=threads)
     if isinstance(scores, dict) or scores.ndim != 2 or scores.shape[1] < 2:

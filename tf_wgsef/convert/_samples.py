@@ -37,8 +37,9 @@ def collect_samples(
         InputError: if there are no samples, or their shape, type or values do not fit.
 
     Example:
-        >>> collect_samples(x_train, input_specs(model), limit=256)
-        {'image': array(...)}
+        >>> from tf_wgsef.convert._signature import input_specs
+        >>> [array.shape for array in collect_samples(x_train, input_specs(model), limit=8).values()]
+        [(8, 4)]
     """
     if callable(data) and not isinstance(data, Iterable) and not hasattr(data, "__getitem__"):
         data = data()

@@ -29,8 +29,9 @@ class GroupLasso(GroupPenalty):
         InputError: if the strength is negative or not finite.
 
     Example:
-        >>> GroupLasso(strength=0.5).factors(keras.ops.array([2.0, 0.4, 0.0]), step_size=1.0)
-        [0.75, 0., 0.]
+        >>> factors = GroupLasso(strength=0.5).factors(ops.array([2.0, 0.4, 0.0]), step_size=1.0)
+        >>> ops.convert_to_numpy(factors).tolist()
+        [0.75, 0.0, 0.0]
     """
 
     def __init__(self, *, strength: float = 1.0, scale_by_size: bool = True):

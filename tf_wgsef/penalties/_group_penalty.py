@@ -29,8 +29,10 @@ class GroupPenalty(abc.ABC):
         InputError: if the strength is negative or not finite.
 
     Example:
-        >>> penalty = WGSEF(k=2)
-        >>> penalty.factors(keras.ops.array([3.0, 2.0, 1.0]), step_size=1.0)  # [1., 1., 0.]
+        >>> from tf_wgsef.penalties import WGSEF
+        >>> factors = WGSEF(k=2).factors(ops.array([3.0, 2.0, 1.0]), step_size=1.0)
+        >>> ops.convert_to_numpy(factors).tolist()
+        [1.0, 1.0, 0.0]
     """
 
     k = None  # the budget, for the penalties that have one

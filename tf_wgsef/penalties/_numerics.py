@@ -19,7 +19,8 @@ def safe_sqrt(x):
         A tensor of the shape and dtype of ``x``. NaN entries stay NaN.
 
     Example:
-        >>> safe_sqrt(keras.ops.array([0.0, 4.0]))  # [0., 2.]; gradient [0., 0.25]
+        >>> ops.convert_to_numpy(safe_sqrt(ops.array([0.0, 4.0]))).tolist()  # gradient [0, 1/4]
+        [0.0, 2.0]
     """
     x = ops.convert_to_tensor(x)
     zero = ops.equal(x, 0)
@@ -38,7 +39,8 @@ def safe_norm(x, axis=None, *, keepdims: bool = False):
         The norms, in ``accumulation_dtype(x)``.
 
     Example:
-        >>> safe_norm(keras.ops.array([[3.0, 4.0], [0.0, 0.0]]), axis=-1)  # [5., 0.]
+        >>> ops.convert_to_numpy(safe_norm(ops.array([[3.0, 4.0], [0.0, 0.0]]), axis=-1)).tolist()
+        [5.0, 0.0]
     """
     x = accumulate(x)
     return safe_sqrt(ops.sum(ops.square(x), axis=axis, keepdims=keepdims))

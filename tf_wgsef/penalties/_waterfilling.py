@@ -125,8 +125,9 @@ def fill(ramps: Ramps, budget) -> Filling:
         The filling; ``filling.shares()`` are the u_g.
 
     Example:
-        >>> ramps = Ramps(ops.array([3.0, 1.0, 1.0]), 0.0, 1.0, None)
-        >>> fill(ramps, ops.array(2.0)).shares()  # [1., 0.5, 0.5]
+        >>> ramps = Ramps(ops.array([3.0, 1.0, 1.0]), ops.array(0.0), ops.array(1.0), None)
+        >>> ops.convert_to_numpy(fill(ramps, ops.array(2.0)).shares()).tolist()
+        [1.0, 0.5, 0.5]
     """
     bounds = _bounds(ramps)
     budget = budget[..., None] if len(budget.shape) else budget

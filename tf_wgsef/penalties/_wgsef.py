@@ -51,7 +51,9 @@ class WGSEF(GroupPenalty):
         InputError: if k is not finite and above 0, or the strength is negative or not finite.
 
     Example:
-        >>> WGSEF(k=2).factors(keras.ops.array([3.0, 2.0, 1.0]), step_size=0.5)  # [1., 1., 0.]
+        >>> factors = WGSEF(k=2).factors(ops.array([3.0, 2.0, 1.0]), step_size=0.5)
+        >>> ops.convert_to_numpy(factors).tolist()
+        [1.0, 1.0, 0.0]
     """
 
     def __init__(self, k, *, strength: float = 1.0, debias: bool = True):

@@ -24,7 +24,8 @@ def render_html(report: Report) -> str:
         report: the values.
 
     Example:
-        >>> Path("report.html").write_text(render_html(report), encoding="utf-8")
+        >>> "LeNet-5" in render_html(report)
+        True
     """
     source = importlib.resources.files(__package__).joinpath(_TEMPLATE).read_text("utf-8")
     environment = jinja2.Environment(

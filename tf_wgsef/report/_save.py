@@ -41,7 +41,8 @@ def save_report(report: Report, folder: str | Path) -> dict[str, Path]:
         InputError: if the folder cannot be made or written.
 
     Example:
-        >>> save_report(report, "out")["report.html"]
+        >>> sorted(save_report(report, "out"))
+        ['report.html', 'report.json', 'report.png']
     """
     folder = Path(folder)
     contents = {
@@ -70,7 +71,9 @@ def load_report(path: str | Path) -> Report:
         InputError: if it cannot be read, or is no report of this package and version.
 
     Example:
+        >>> _ = save_report(report, "out")
         >>> load_report("out").headline.name
+        'stripped float'
     """
     path = Path(path)
     file = path / JSON_NAME if path.is_dir() else path

@@ -28,7 +28,7 @@ def render_table(report: Report) -> RenderableType:
         report: the values.
 
     Example:
-        >>> rich.console.Console(stderr=True).print(render_table(report))
+        >>> rich.print(render_table(report), file=sys.stderr)
     """
     return _ReportTable(report)
 

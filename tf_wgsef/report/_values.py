@@ -181,7 +181,8 @@ class Report:
         >>> dense = Variant(name="dense float", parameters=431_080, macs=2_293_000)
         >>> small = Variant(name="stripped float", parameters=27_000, macs=200_000)
         >>> report = Report(title="LeNet-5", variants=(dense, small))
-        >>> report.save("out")  # out/report.json, out/report.html, out/report.png
+        >>> sorted(report.save("out"))
+        ['report.html', 'report.json', 'report.png']
     """
 
     title: str
