@@ -30,11 +30,22 @@ class Pool:
     floor: int = 1
     round_to: int = 1
 
+    def training_budget(self, weights: np.ndarray) -> float:
+        """Returns the budget of the penalty while it tightens: ``k``, and room for whole blocks.
+
+        The penalty knows no blocks. Where several layers share the budget it leaves each of them up to
+        ``round_to`` - 1 groups more, so that ``select`` finds ``k`` groups in blocks without a dead one.
+        """
+        layers = len(np.unique(self.layer_of))
+        spare = 0 if layers == 1 else layers * (self.round_to - 1)
+        return self.k + spare * float(weights[self.groups].max())
+
     def select(self, norms: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Chooses the groups that stay: the best by norm/√weight, floors first, inside the budget.
 
         Each layer's groups are taken in blocks of ``round_to``, best first. Ties go to the lower number,
-        so that the count is exact whatever the norms.
+        so that the count is exact whatever the norms. A block with a zero group in it comes last: a group
+        that is zero cannot come back to life.
 
         Args:
             norms: norm of each group of the model, shape (num_groups,).
@@ -52,10 +63,11 @@ class Pool:
             for start in range(0, len(inside), self.round_to):
                 block = inside[start : start + self.round_to]
                 protected = start < self.floor
+                dead = bool((scores[block] == 0).any())
                 strength = float(np.sqrt(np.mean(scores[block] ** 2)))
-                blocks.append((not protected, -strength, int(layer), start, block))
+                blocks.append((not protected, dead, -strength, int(layer), start, block))
         kept, left, closed = [], self.k, set()
-        for optional, _, layer, _, block in sorted(blocks, key=lambda entry: entry[:4]):
+        for optional, _, _, layer, _, block in sorted(blocks, key=lambda entry: entry[:5]):
             cost = costs[block].sum()
             if layer in closed or (optional and cost > left + 1e-9):
                 closed.add(layer)
@@ -132,9 +144,7 @@ def preset_level(
         InputError: for a level that no choice of groups can meet.
     """
     if scope not in SCOPES:
-        raise InputError(
-            f"Expected `scope` to be one of {list(SCOPES)}. Received: scope={scope!r}."
-        )
+        raise InputError(f"Expected `scope` to be one of {list(SCOPES)}. Received: scope={scope!r}.")
     if (sparsity is None) == (k is None):
         raise InputError(
             f"Expected either `sparsity` or `k`. Received: sparsity={sparsity!r}, k={k!r}. "
@@ -161,6 +171,11 @@ def preset_level(
 
 def _layer_counts(groups: GroupSet, sparsity, k) -> dict[int, int]:
     if isinstance(k, dict):
+        if not k:
+            raise InputError(
+                f"Expected `k` to name at least one layer. Received: k={{}}. "
+                f"These have groups: {', '.join(groups.layers)}."
+            )
         for name in k:
             if name not in groups.layers:
                 raise InputError(
@@ -169,9 +184,7 @@ def _layer_counts(groups: GroupSet, sparsity, k) -> dict[int, int]:
                 )
         chosen = {groups.layers.index(name): count for name, count in k.items()}
         return {
-            layer: count_that_stays(
-                groups.sizes[layer], None, count, f"layer {groups.layers[layer]!r}"
-            )
+            layer: count_that_stays(groups.sizes[layer], None, count, f"layer {groups.layers[layer]!r}")
             for layer, count in chosen.items()
         }
     return {

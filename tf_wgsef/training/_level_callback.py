@@ -13,25 +13,26 @@ class LevelCallback(keras.callbacks.Callback):
 
     def __init__(self):
         super().__init__()
+        self._begun = False
         self._batches = 0
-
-    def on_train_begin(self, logs=None):
-        self.model.begin_ramp(self.params.get("epochs") or 1)
 
     def on_epoch_begin(self, epoch, logs=None):
+        if not self._begun:
+            # Only now is the first epoch known: BackupAndRestore sets it after on_train_begin.
+            self.model.begin_ramp(self.params.get("epochs") or 1, initial_epoch=epoch)
+            self._begun = True
+        # A generator of unknown length shows it when an epoch of it is over.
+        self.model.begin_epoch(epoch, self.params.get("steps") or self._batches)
         self._batches = 0
-        self.model.begin_epoch(epoch, self.params.get("steps"))
 
     def on_train_batch_end(self, batch, logs=None):
         self._batches = batch + 1
 
-    def on_epoch_end(self, epoch, logs=None):
-        # A generator of unknown length shows it when its first epoch ends.
-        self.params["steps"] = self.params.get("steps") or self._batches
-
     def on_train_end(self, logs=None):
         if self.model.frozen:
+            self.model.check_weights()
             self.model.hold()
+        if self.model.frozen or not self._begun:
             return
         self.model.freeze()
         if not self.model.at_level_before_freeze:

@@ -1,6 +1,7 @@
 """ProximalModel: a Keras model that trains to a preset level of structured sparsity."""
 
 import inspect
+import numbers
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ from absl import logging
 from keras import ops
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.graph import check_keras_model
 from tf_wgsef.groups import GroupSet
 from tf_wgsef.penalties import WGSEF, GroupPenalty
 from tf_wgsef.training._level import Level
@@ -15,9 +17,8 @@ from tf_wgsef.training._level_callback import LevelCallback
 from tf_wgsef.training._proximal_step import ProximalState, ProximalStep
 from tf_wgsef.training._regularizer import level_from_regularizers
 from tf_wgsef.training._schedules import GeometricRamp, LearningRateStep
-from tf_wgsef.validation import check_keras_model, check_share
 
-_SCALARS = ("epoch", "batch", "steps", "ramp_epochs", "frozen", "live")
+_SCALARS = ("epoch", "batch", "steps", "ramp_start", "ramp_epochs", "frozen", "live")
 
 
 @keras.saving.register_keras_serializable("tf_wgsef")
@@ -39,7 +40,8 @@ class ProximalModel(keras.Model):
         model: the wrapped model; ``.model.save(path)`` writes a plain Keras file.
 
     Raises:
-        InputError: if the model cannot be read, has no groups, or its weights are not finite.
+        InputError: if the model cannot be read, trains in a way of its own, has no groups, or holds weights
+            that are not finite.
 
     Example:
         >>> import keras, numpy as np, tf_wgsef
@@ -63,17 +65,21 @@ class ProximalModel(keras.Model):
         ramp: float = 0.5,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.model = check_keras_model(model)
-        if groups is None or level is None:
+        model = _check_trainable_by_keras(check_keras_model(model))
+        # Keras scales the loss of a float16 model by the policy of the model that is compiled: this one.
+        super().__init__(**{"dtype": model.dtype_policy, "autocast": False, **kwargs})
+        self.model = model
+        if groups is None and level is None:
             groups, level = level_from_regularizers(self.model)
-        if check_share("ramp", ramp) == 0:
-            raise InputError("Expected `ramp` in (0, 1), a share of the epochs. Received: ramp=0.")
-        self.groups, self.level, self.ramp = groups, level, float(ramp)
+        if groups is None or level is None:
+            raise InputError(
+                f"Expected both `groups` and `level`, or neither. Received: no "
+                f"{'groups' if groups is None else 'level'}. Use tf_wgsef.sparsify(model, sparsity=0.75)."
+            )
+        self.groups, self.level, self.ramp = groups, level, _check_ramp(ramp)
         self.penalty = WGSEF(1) if penalty is None else penalty
         self.at_level_before_freeze = False
-        self._targets = groups.variables(self.model)
-        _check_finite(self._targets)
+        self.check_weights()
         for variable in self._targets:
             # The prox takes the penalty's place; both would count it twice.
             if getattr(variable.regularizer, "is_group_penalty", False):
@@ -93,7 +99,7 @@ class ProximalModel(keras.Model):
     @property
     def frozen(self) -> bool:
         """Whether the survivors are chosen."""
-        return bool(ops.convert_to_numpy(self._scalars["frozen"]) > 0)
+        return self._scalar("frozen") > 0
 
     def live_groups(self) -> dict[str, int]:
         """Counts the groups that are not zero now, {layer name: number}."""
@@ -122,6 +128,8 @@ class ProximalModel(keras.Model):
         try:
             return super().fit(*bound.args, **bound.kwargs)
         except KeyboardInterrupt:
+            if self.frozen:
+                self.hold()  # JAX finishes the averages of the weights (EMA) on the way out
             alive, total = sum(self.live_groups().values()), self.groups.num_groups
             logging.warning(
                 "Training was interrupted with %d of %d groups alive. The weights are kept in .model; "
@@ -153,10 +161,17 @@ class ProximalModel(keras.Model):
         Raises:
             InputError: if the weights are no longer finite.
         """
-        _check_finite(self._targets)
+        self.check_weights()
         norms = self._norms()
         stays = self.level.select(self.groups, norms)
         self.at_level_before_freeze = bool((norms[~stays] == 0).all())
+        if (norms[stays] == 0).any():
+            logging.warning(
+                "Only %d of the %d groups that the level keeps are not zero: the penalty took more than the "
+                "level asks. Use a lower strength, or penalty='wgsef', which cannot.",
+                int((norms[stays] > 0).sum()),
+                int(stays.sum()),
+            )
         self._mask.assign(stays.astype("float32"))
         self._scalars["frozen"].assign(1.0)
         self.hold()
@@ -165,10 +180,31 @@ class ProximalModel(keras.Model):
         """Zeroes the groups that were not chosen again, whatever has written to them since."""
         self.groups.scale(self.model, ops.convert_to_numpy(self._mask))
 
-    def begin_ramp(self, epochs: int) -> None:
-        """Lays the ramp over the first part of ``epochs``, leaving an epoch after it where there are two."""
-        ramp_epochs = min(max(round(self.ramp * epochs), 1), max(epochs - 1, 1))
-        self._scalars["ramp_epochs"].assign(float(ramp_epochs))
+    def check_weights(self) -> None:
+        """Checks that no weight of the groups is NaN or infinite: the choice of survivors would be wrong.
+
+        Raises:
+            InputError: naming the variable, if one is.
+        """
+        for variable in self._targets:
+            if not np.isfinite(ops.convert_to_numpy(variable).astype(np.float64)).all():
+                raise InputError(
+                    f"Expected finite weights. Received: {variable.path} holds NaN or infinity. Load the "
+                    f"weights again, or train with a lower learning rate."
+                )
+
+    def begin_ramp(self, epochs: int, *, initial_epoch: int = 0) -> None:
+        """Lays the ramp over the first part of training, leaving an epoch after it where there are two.
+
+        Args:
+            epochs: the epoch at which training ends.
+            initial_epoch: the epoch at which it begins. A ramp that began before it is taken up again.
+        """
+        begun, start = self._scalar("ramp_epochs") > 0, self._scalar("ramp_start")
+        start = min(start, initial_epoch) if begun else initial_epoch
+        epochs = max(epochs - start, 1)
+        self._scalars["ramp_start"].assign(float(start))
+        self._scalars["ramp_epochs"].assign(float(min(max(round(self.ramp * epochs), 1), max(epochs - 1, 1))))
 
     def begin_epoch(self, epoch: int, steps: int | None) -> None:
         """Notes where training stands; chooses the survivors when the ramp is over.
@@ -180,7 +216,7 @@ class ProximalModel(keras.Model):
         self._scalars["epoch"].assign(float(epoch))
         self._scalars["batch"].assign(0.0)
         self._scalars["steps"].assign(float(steps or 0))
-        if not self.frozen and epoch >= float(ops.convert_to_numpy(self._scalars["ramp_epochs"])):
+        if not self.frozen and epoch >= self._scalar("ramp_start") + self._scalar("ramp_epochs"):
             self.freeze()
 
     def get_config(self):
@@ -246,6 +282,14 @@ class ProximalModel(keras.Model):
         scalars = {name: ops.convert_to_tensor(weight) for name, weight in self._scalars.items()}
         return ProximalState(**scalars, mask=ops.convert_to_tensor(self._mask))
 
+    @property
+    def _targets(self) -> list:
+        # Looked up each time: Keras would track and save an attribute that holds them a second time.
+        return self.groups.variables(self.model)
+
+    def _scalar(self, name: str) -> float:
+        return float(ops.convert_to_numpy(self._scalars[name]))
+
     def _state_weight(self, name: str, shape: tuple):
         return self.add_weight(
             name=name,
@@ -260,10 +304,23 @@ class ProximalModel(keras.Model):
         return ops.convert_to_numpy(self.groups.norms(self.model))
 
 
-def _check_finite(variables) -> None:
-    for variable in variables:
-        if not np.isfinite(ops.convert_to_numpy(variable).astype(np.float64)).all():
+def _check_trainable_by_keras(model):
+    """Returns ``model`` if nothing of its own in ``fit`` would be lost by wrapping it."""
+    for method in ("train_step", "compute_loss"):
+        if getattr(type(model), method) is not getattr(keras.Model, method):
             raise InputError(
-                f"Expected finite weights. Received: {variable.path} holds NaN or infinity. Load the "
-                f"weights again, or train with a lower learning rate."
+                f"Expected a model that trains as keras.Model does. Received: model={model.name!r}, whose "
+                f"{type(model).__name__}.{method} would not be called. Pass keras.Model(model.inputs, "
+                f"model.outputs), and its loss to compile()."
             )
+    return model
+
+
+def _check_ramp(ramp: float) -> float:
+    number = isinstance(ramp, numbers.Real) and not isinstance(ramp, bool)
+    if not number or not 0 < ramp < 1:
+        raise InputError(
+            f"Expected `ramp` in (0, 1), the share of the epochs over which the penalty tightens. "
+            f"Received: ramp={ramp!r}. Pass 0.5 to leave half of them to the survivors."
+        )
+    return float(ramp)

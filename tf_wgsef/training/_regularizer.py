@@ -7,7 +7,7 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.groups import GroupSet, build_groups
 from tf_wgsef.penalties import WGSEF, safe_norm
 from tf_wgsef.training._level import Level, count_that_stays, preset_level
-from tf_wgsef.validation import check_non_negative
+from tf_wgsef.validation import check_non_negative, check_positive_int, check_share
 
 
 @keras.saving.register_keras_serializable("tf_wgsef")
@@ -49,9 +49,10 @@ class WGSEFRegularizer(keras.Regularizer):
                 f"Expected either `sparsity` or `k`. Received: sparsity={sparsity!r}, k={k!r}. "
                 f"Pass sparsity=0.5 to remove half."
             )
-        # The level is checked against a layer's size when there is one; its range is checked now.
-        count_that_stays(k or 1, sparsity, k, "the layer")
-        self.sparsity, self.k, self.groups = sparsity, k, groups
+        # k is checked against a layer's size when there is one. Plain numbers, for the layer's JSON.
+        self.sparsity = None if sparsity is None else check_share("sparsity", sparsity)
+        self.k = None if k is None else check_positive_int("k", k)
+        self.groups = groups
         self.strength = check_non_negative("strength", strength)
 
     def __call__(self, kernel):
@@ -74,7 +75,7 @@ def level_from_regularizers(model) -> tuple[GroupSet, Level]:
     """Reads groups and level off the layers of ``model`` that carry a ``WGSEFRegularizer``.
 
     Raises:
-        InputError: if no layer carries one, or none of those can be grouped.
+        InputError: if no layer carries one, one of those cannot be grouped, or tied ones disagree.
     """
     carriers = {
         layer.name: layer.kernel_regularizer
@@ -87,16 +88,24 @@ def level_from_regularizers(model) -> tuple[GroupSet, Level]:
             f"{model.name!r} with neither. Use tf_wgsef.sparsify(model, sparsity=0.75)."
         )
     groups = build_groups(model, only=tuple(carriers))
-    if not groups.num_groups:
+    tied = {label: label.split("+") for label in groups.layers}
+    stuck = [name for name in carriers if not any(name in names for names in tied.values())]
+    if stuck:
         raise InputError(
-            f"Expected a WGSEFRegularizer on layers whose channels can go. Received: only "
-            f"{', '.join(carriers)}, which make the model's output, feed a layer without a rule, or are tied "
-            f"to a layer that carries none."
+            f"Expected a WGSEFRegularizer on layers whose channels can go only. Received: "
+            f"{', '.join(stuck)}, which make the model's output, feed a layer without a rule, or are tied to "
+            f"a layer that carries none. Take it off there."
         )
     counts = {}
     for label, size in zip(groups.layers, groups.sizes.tolist(), strict=True):
-        regularizer = carriers[label.split("+")[0]]
-        counts[label] = count_that_stays(
-            size, regularizer.sparsity, regularizer.k, f"layer {label!r}"
-        )
+        asked = {
+            count_that_stays(size, carriers[name].sparsity, carriers[name].k, f"layer {label!r}")
+            for name in tied[label]
+        }
+        if len(asked) > 1:
+            raise InputError(
+                f"Expected one level for layers whose channels are tied. Received: {sorted(asked)} channels "
+                f"to keep in {label!r}. Give these layers the same WGSEFRegularizer."
+            )
+        counts[label] = asked.pop()
     return groups, preset_level(groups, k=counts)

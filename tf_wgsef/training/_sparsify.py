@@ -31,7 +31,7 @@ def sparsify(
         k: number of groups that stay instead: of every layer, {layer name: number}, or in total.
         scope: ``"layer"``: the level holds in every layer; ``"global"``: in total, each layer keeping one.
         groups: kind of the groups, or a ``GroupSet`` of this model.
-        skip: names of layers to leave alone.
+        skip: names of layers to leave alone (not with a ``GroupSet``, which says it itself).
         round_to: each layer keeps a multiple of this, as the device's kernels like it (8, 16).
         penalty: ``"wgsef"``, ``"group_lasso"``, or a ``GroupPenalty``.
         ramp: share of the epochs over which the penalty tightens; the rest fits the survivors.
@@ -49,9 +49,15 @@ def sparsify(
         >>> tf_wgsef.sparsify(model, sparsity=0.75).level.pools[0].k
         2.0
     """
-    group_set = (
-        groups if isinstance(groups, GroupSet) else build_groups(model, kind=groups, skip=skip)
-    )
+    if isinstance(groups, GroupSet):
+        if skip:
+            raise InputError(
+                f"Expected no `skip` beside a GroupSet. Received: skip={skip!r}. "
+                f"Pass groups=build_groups(model, skip={skip!r})."
+            )
+        group_set = groups
+    else:
+        group_set = build_groups(model, kind=groups, skip=skip)
     if not group_set.num_groups:
         raise InputError(
             f"Expected a model with channels to remove. Received: model={getattr(model, 'name', model)!r}, "
@@ -65,7 +71,7 @@ def sparsify(
 def _penalty(penalty: str | GroupPenalty) -> GroupPenalty:
     if isinstance(penalty, GroupPenalty):
         return penalty
-    if penalty not in _PENALTIES:
+    if not isinstance(penalty, str) or penalty not in _PENALTIES:
         raise InputError(
             f"Expected `penalty` to be one of {sorted(_PENALTIES)}, or a GroupPenalty. "
             f"Received: penalty={penalty!r}."
