@@ -18,7 +18,9 @@ def names_of_examples(request, monkeypatch, tmp_path):
         return
     monkeypatch.chdir(tmp_path)
     names = request.getfixturevalue("doctest_namespace")
-    names.update(keras=keras, ops=keras.ops, np=np, rich=rich, sys=sys, **request.getfixturevalue("example_model"))
+    names.update(
+        keras=keras, ops=keras.ops, np=np, rich=rich, sys=sys, **request.getfixturevalue("example_model")
+    )
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,9 @@ def test_help_shows_an_example(command, capsys):
     assert f"example: tf-wgsef {command}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["bogus"], ["strip"], ["strip", "a.keras"], ["demo", "--seed", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["bogus"], ["strip"], ["strip", "a.keras"], ["demo", "--seed", "x"]]
+)
 def test_wrong_usage_exits_with_2(arguments):
     with pytest.raises(SystemExit) as stop:
         parse(["tf-wgsef", *arguments])

@@ -16,9 +16,7 @@ GROUPED = [name for name in models.ALL]
 
 def member_values(model, member):
     layer, _, name = member.variable.partition("/")
-    return next(
-        w for w in model.get_layer(layer).weights if w.path.endswith(f"{layer}/{name}")
-    ).numpy()
+    return next(w for w in model.get_layer(layer).weights if w.path.endswith(f"{layer}/{name}")).numpy()
 
 
 @pytest.mark.parametrize("name", GROUPED)
@@ -30,9 +28,7 @@ def test_norms_are_those_of_a_loop(name):
         value = member_values(model, member)
         for index, group in enumerate(member.ids):
             if group >= 0:
-                squares[group] += (
-                    np.take(value, index, axis=member.axes[0]).astype(float) ** 2
-                ).sum()
+                squares[group] += (np.take(value, index, axis=member.axes[0]).astype(float) ** 2).sum()
     np.testing.assert_allclose(groups.norms(model), np.sqrt(squares), rtol=1e-6)
 
 
@@ -118,9 +114,7 @@ def test_json_round_trip(name):
 
 def test_groups_fit_the_model_after_saving_and_loading(tmp_path):
     model = keras.Sequential([layers.Dense(5, name="hidden"), layers.Dense(2, name="out")])
-    model(
-        np.zeros((1, 3), "float32")
-    )  # a model built late names its variables with its own name in front
+    model(np.zeros((1, 3), "float32"))  # a model built late names its variables with its own name in front
     groups = tf_wgsef.build_groups(model)
     model.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")

@@ -14,9 +14,7 @@ def outputs(model, seed=1, batch=16):
     generator = np.random.default_rng(seed)
     inputs = [generator.normal(size=(batch, *t.shape[1:])).astype("float32") for t in model.inputs]
     result = model(inputs if len(inputs) > 1 else inputs[0], training=False)
-    return [
-        keras.ops.convert_to_numpy(one).astype(np.float64) for one in keras.tree.flatten(result)
-    ]
+    return [keras.ops.convert_to_numpy(one).astype(np.float64) for one in keras.tree.flatten(result)]
 
 
 def relative_difference(before, after):

@@ -32,6 +32,7 @@ _SAMPLE_ABOVE = 8192
 _STRIDE = 17
 # A guard only: 82 steps were the most seen (float64, s = 1, log-normal weights); see above.
 _MAX_STEPS = 200
+_BARE_STEPS = 4
 # Newton may stop on its own rounding only while dF / d log α is below this many budgets.
 _STEEP = 64.0
 
@@ -223,7 +224,7 @@ def _step(ramps: Ramps, budget, eps: float, at: _State) -> _State:
     else:
         used, slope = ramps.use(at.alpha)
         rest = budget - used
-    rounding = budget + 4 * ops.where(slope <= _STEEP * budget, slope, 0.0)
+    rounding = 4 * budget + 4 * ops.where(slope <= _STEEP * budget, slope, 0.0)
     exact = at.todo & (ops.abs(rest) <= eps * rounding)
     below, above = at.todo & (rest > 0), at.todo & (rest < 0)
     lo = ops.where(below | exact, at.alpha, at.lo)
@@ -262,7 +263,22 @@ def _start(ramps: Ramps, budget, bounds: _Bounds):
         return end.lo, end.slope / _positive(share)
     mean = ramps.total(ramps.levels * bounds.lo) / _positive(bounds.full)
     need = budget / _positive(bounds.full) * _largest(ramps.width) + _largest(ramps.offset)
-    return need / _positive(mean) * bounds.lo, ops.zeros_like(budget)
+    alpha = _polish(ramps, budget, bounds, need / _positive(mean) * bounds.lo)
+    return alpha, ops.zeros_like(budget)
+
+
+def _polish(ramps: Ramps, budget, bounds: _Bounds, alpha):
+    """Takes a few bare Newton steps, each a tenth of the operations of a guarded one.
+
+    In the midst of training, when little is left but the best groups, Newton walks to α from one side in
+    about seven steps; the guarded search then has one or two left.
+    """
+    for _ in range(_BARE_STEPS):
+        used, slope = ramps.use(alpha)
+        flat = ops.equal(slope, 0)
+        step = (budget - used) / ops.where(flat, ops.ones_like(slope), slope)
+        alpha = ops.where(flat, alpha, ops.minimum(alpha * (1.0 + ops.maximum(step, -0.9)), bounds.hi))
+    return alpha
 
 
 def _positive(x):

@@ -179,6 +179,7 @@ class ProximalModel(keras.Model):
     def hold(self) -> None:
         """Zeroes the groups that were not chosen again, whatever has written to them since."""
         self.groups.scale(self.model, ops.convert_to_numpy(self._mask))
+        self._scalars["live"].assign(float((self._norms() > 0).sum()))
 
     def check_weights(self) -> None:
         """Checks that no weight of the groups is NaN or infinite: the choice of survivors would be wrong.

@@ -88,19 +88,22 @@ class ProximalStep:
         """
         members, count = self._groups.members, self._groups.num_groups
 
-        norms = group_norms(members, values, count)
-
         def prox():
+            norms = group_norms(members, values, count)
             step_size = self._schedule.step_size(state.progress, learning_rate)
-            return ops.cast(self._factors(norms, step_size), "float32")
+            factors = ops.cast(self._factors(norms, step_size), "float32")
+            # A group that is to stay can be zero all the same: a count by the factors would miss it.
+            alive = ops.logical_and(factors > 0, norms > 0)
+            return factors, ops.sum(ops.cast(alive, "float32"))
 
-        factors = ops.cond(state.frozen > 0, lambda: ops.convert_to_tensor(state.mask), prox)
-        factors = ops.where(updated, factors, ops.ones_like(factors))
-        # A group that is to stay can be zero all the same, and a count by the factors would miss it.
-        alive = ops.sum(ops.cast(ops.logical_and(factors > 0, norms > 0), "float32"))
-        state = dataclasses.replace(
-            state, batch=state.batch + 1.0, live=ops.where(updated, alive, state.live)
-        )
+        def held():
+            return ops.convert_to_tensor(state.mask), ops.convert_to_tensor(state.live)
+
+        def nothing():
+            return ops.ones((count,), dtype="float32"), ops.convert_to_tensor(state.live)
+
+        factors, live = ops.cond(updated, lambda: ops.cond(state.frozen > 0, held, prox), nothing)
+        state = dataclasses.replace(state, batch=state.batch + 1.0, live=live)
         return scale_groups(members, values, factors), state
 
     def _factors(self, norms, step_size):
@@ -113,7 +116,7 @@ class ProximalStep:
 
 
 class _Rows:
-    """Pools of similar size as the rows of a matrix, padded with groups of norm and weight 0."""
+    """Pools of similar size as the rows of a matrix, padded with groups of norm 0."""
 
     def __init__(self, groups: GroupSet, pools: list, penalty: GroupPenalty):
         pad = groups.num_groups
@@ -121,8 +124,11 @@ class _Rows:
         self._index = np.full((len(pools), width), pad, dtype="int32")
         for row, pool in zip(self._index, pools, strict=True):
             row[: len(pool.groups)] = pool.groups
-        self._weights = np.append(groups.weights, 0.0)[self._index].astype("float32")
         real = self._index != pad
+        # Where all groups cost the same, padding needs no weight of 0: a norm of 0 takes no share.
+        weighted = (groups.weights != 1).any()
+        costs = np.append(groups.weights, 0.0)[self._index].astype("float32")
+        self._weights = costs if weighted else None
         self._targets = self._index[real][:, None]
         self._sources = np.flatnonzero(real).astype("int32")
         self._whole = np.array_equal(self._targets[:, 0], np.arange(pad))
