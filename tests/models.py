@@ -118,6 +118,68 @@ def with_barrier():
     )
 
 
+def squeeze_and_excite():
+    """MobileNetV3's block: a branch that scales channels through Reshape and Multiply; zero padding."""
+    inputs = keras.Input((9, 9, 2))
+    x = layers.Conv2D(6, 3, strides=2, use_bias=False, name="stem")(inputs)
+    x = layers.BatchNormalization(name="bn")(x)
+    x = layers.Activation("hard_silu", name="act")(x)
+    x = layers.ZeroPadding2D(((0, 1), (0, 1)), name="pad")(x)
+    x = layers.DepthwiseConv2D(3, strides=2, name="depthwise")(x)
+    s = layers.GlobalAveragePooling2D(name="squeeze")(x)
+    s = layers.Reshape((1, 1, 6), name="reshape")(s)
+    s = layers.Conv2D(3, 1, activation="relu", name="reduce")(s)
+    s = layers.Conv2D(6, 1, activation="hard_sigmoid", name="expand")(s)
+    x = layers.Multiply(name="excite")([x, s])
+    x = layers.Conv2D(5, 1, name="project")(x)
+    x = layers.UpSampling2D(2, name="up")(x)
+    x = layers.Cropping2D(1, name="crop")(x)
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    return keras.Model(inputs, layers.Dense(3, name="logits")(x), name="squeeze_and_excite")
+
+
+def sequence():
+    """1D convolutions over an embedding, with a flattening Reshape at the end."""
+    return keras.Sequential(
+        [
+            keras.Input((12,), dtype="int32"),
+            layers.Embedding(2, 5, name="embedding"),
+            layers.ZeroPadding1D(1, name="pad"),
+            layers.Conv1D(6, 3, name="conv"),
+            layers.PReLU(shared_axes=[1], name="prelu"),
+            layers.MaxPooling1D(2, name="pool"),
+            layers.DepthwiseConv1D(3, activation="relu", name="depthwise"),
+            layers.SeparableConv1D(4, 3, padding="same", activation="elu", name="separable"),
+            layers.Permute((1, 2), name="permute"),
+            layers.Reshape((16,), name="reshape"),
+            layers.Dense(3, name="logits"),
+        ],
+        name="sequence",
+    )
+
+
+def decoder():
+    """Transposed and separable convolutions, merged in every way there is."""
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Rescaling(2.0, offset=-1.0, name="rescale")(inputs)
+    x = layers.SeparableConv2D(5, 3, padding="same", depth_multiplier=2, name="separable")(x)
+    a = layers.Conv2DTranspose(4, 2, strides=2, activation="relu", name="up_a")(x)
+    b = layers.Conv2DTranspose(4, 3, strides=2, padding="same", name="up_b")(x)
+    c = layers.Conv2DTranspose(4, 2, strides=2, use_bias=False, name="up_c")(x)
+    joined = layers.Concatenate(name="joined")(
+        [
+            layers.Subtract(name="subtract")([a, b]),
+            layers.Maximum(name="maximum")([a, c]),
+            layers.Conv2D(3, 1, name="side")(b),
+        ]
+    )
+    y = layers.Average(name="average")([joined, layers.Conv2D(11, 1, name="mixed")(joined)])
+    y = layers.Minimum(name="minimum")([y, joined])
+    y = layers.Conv2D(6, 3, name="after")(y)
+    y = layers.GlobalMaxPooling2D(name="gmp")(y)
+    return keras.Model(inputs, layers.Dense(2, name="logits")(y), name="decoder")
+
+
 ALL = {
     builder.__name__: builder
     for builder in (
@@ -128,6 +190,9 @@ ALL = {
         separable,
         two_heads,
         with_barrier,
+        squeeze_and_excite,
+        sequence,
+        decoder,
     )
 }
 
@@ -141,3 +206,15 @@ def randomize(model, seed=0):
             value = np.abs(value) + 0.5
         weight.assign(value)
     return model
+
+
+def random_inputs(model, batch, seed=0):
+    """Inputs for ``model``: standard normal, or 0 and 1 where it takes whole numbers; a list if several."""
+    generator = np.random.default_rng(seed)
+    inputs = []
+    for tensor in model.inputs:
+        shape = (batch, *tensor.shape[1:])
+        whole = "int" in keras.backend.standardize_dtype(tensor.dtype)
+        drawn = generator.integers(0, 2, shape) if whole else generator.normal(size=shape)
+        inputs.append(drawn.astype("int32" if whole else "float32"))
+    return inputs if len(inputs) > 1 else inputs[0]

@@ -63,9 +63,7 @@ def test_a_zeroed_group_is_a_silent_channel(name):
     factors[0] = 0
     groups.scale(model, factors)
     graph = tf_wgsef.graph.build_channel_graph(model)
-    generator = np.random.default_rng(3)
-    x = [generator.normal(size=(4, *t.shape[1:])).astype("float32") for t in model.inputs]
-    x = x if len(x) > 1 else x[0]
+    x = models.random_inputs(model, 4)
     before = [np.array(y) for y in keras.tree.flatten(model(x))]
     (first, *_) = groups.members
     channel = graph_id_of(graph, first.variable.split("/")[0], int(np.argmax(first.ids == 0)))

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tf_wgsef.rules._call import Call
+from tf_wgsef.rules._call import Call, ParameterAxis
 from tf_wgsef.rules._registry import register_rule
 from tf_wgsef.rules._rule import LayerRule
 
@@ -64,3 +64,32 @@ class ActivationRule(LayerRule):
 )
 class DropoutRule(LayerRule):
     """Layers that do nothing at inference."""
+
+
+@register_rule(keras.layers.Rescaling)
+class RescalingRule(ActivationRule):
+    """Rescaling by one number for all channels: scale · x + offset."""
+
+    def refusal(self, call: Call) -> str | None:
+        one_number = np.ndim(call.layer.scale) == np.ndim(call.layer.offset) == 0
+        return None if one_number else "it scales each channel by its own number"
+
+
+@register_rule(keras.layers.PReLU)
+class PReLURule(LayerRule):
+    """PReLU, slopes (…, channels): max(x, 0) + slope · min(x, 0)."""
+
+    def parameters(
+        self, call: Call, inputs: list[np.ndarray], outputs: list[np.ndarray]
+    ) -> list[ParameterAxis]:
+        alpha = call.layer.alpha
+        return [ParameterAxis(alpha, len(alpha.shape) - 1, inputs[0], "carry")]
+
+    def refusal(self, call: Call) -> str | None:
+        shared = call.layer.alpha.shape[-1] != call.input_shapes[0][-1]
+        return "its slopes are shared by the channels" if shared else None
+
+    def forward(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
+        slopes = keras.ops.convert_to_numpy(call.layer.alpha).reshape(-1, len(values[0]))
+        known = (values[0] >= 0) | (slopes == slopes[0]).all(0)
+        return [np.where(known, np.where(values[0] >= 0, values[0], slopes[0] * values[0]), np.nan)]

@@ -1,4 +1,4 @@
-"""Layers that bring several tensors together: Add and Concatenate."""
+"""Layers that bring several tensors together, channel by channel or one after another."""
 
 import keras
 import numpy as np
@@ -9,9 +9,11 @@ from tf_wgsef.rules._rule import LayerRule
 from tf_wgsef.rules._ties import Ties
 
 
-@register_rule(keras.layers.Add)
-class AddRule(LayerRule):
-    """Add: channel c of the sum is channel c of every input, so they stay or go together."""
+class ElementwiseMergeRule(LayerRule):
+    """Channel c of the output is made of channel c of every input: they stay or go together.
+
+    Subclasses say how constants combine.
+    """
 
     def refusal(self, call: Call) -> str | None:
         if len({shape[-1] for shape in call.input_shapes}) != 1:
@@ -24,7 +26,59 @@ class AddRule(LayerRule):
         return [inputs[0]]
 
     def forward(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
-        return [np.sum(values, axis=0)]
+        return [self.combine(np.stack(values))]
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        """Combines constants of shape (inputs, channels), NaN where live, over the inputs."""
+        raise NotImplementedError
+
+
+@register_rule(keras.layers.Add)
+class AddRule(ElementwiseMergeRule):
+    """Add."""
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        return values.sum(0)
+
+
+@register_rule(keras.layers.Subtract)
+class SubtractRule(ElementwiseMergeRule):
+    """Subtract: the first input minus the second."""
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        return values[0] - values[1]
+
+
+@register_rule(keras.layers.Average)
+class AverageRule(ElementwiseMergeRule):
+    """Average."""
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        return values.mean(0)
+
+
+@register_rule(keras.layers.Maximum)
+class MaximumRule(ElementwiseMergeRule):
+    """Maximum."""
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        return values.max(0)
+
+
+@register_rule(keras.layers.Minimum)
+class MinimumRule(ElementwiseMergeRule):
+    """Minimum."""
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        return values.min(0)
+
+
+@register_rule(keras.layers.Multiply)
+class MultiplyRule(ElementwiseMergeRule):
+    """Multiply: a channel that is zero in one input is zero, whatever the others hold."""
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        return np.where((values == 0).any(0), 0.0, values.prod(0))
 
 
 @register_rule(keras.layers.Concatenate)

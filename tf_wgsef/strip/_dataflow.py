@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 
 from tf_wgsef.graph import ChannelGraph
-from tf_wgsef.rules import TensorKey
+from tf_wgsef.rules import LIVE, TensorKey
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ def plan_removal(graph: ChannelGraph) -> Plan:
     pinned[list(graph.pins)] = True
     removed = np.zeros(graph.num_ids, bool)
     while True:
-        used = _used(graph, removed)
+        used = _used(graph, values, removed)
         stays = pinned.copy()
         for key, ids in graph.ids.items():
             stays[ids[used[key] & ~foldable[key]]] = True
@@ -62,8 +62,13 @@ def plan_removal(graph: ChannelGraph) -> Plan:
 def _constants(graph: ChannelGraph) -> dict[TensorKey, np.ndarray]:
     """Forward: the constant value of each channel of each tensor, NaN where live."""
     values: dict[TensorKey, np.ndarray] = {}
+    uses = Counter(call.name for call in graph.calls)
     for call, rule in zip(graph.calls, graph.rules, strict=True):
-        results = rule.forward(call, [values[key] for key in call.inputs])
+        inputs = [values[key] for key in call.inputs]
+        if uses[call.name] > 1:
+            # One bias serves all uses of a shared layer, so it can take in no use's constants but zeros.
+            inputs = [np.where(value == 0, 0.0, LIVE) for value in inputs]
+        results = rule.forward(call, inputs)
         values.update(zip(call.outputs, results, strict=True))
     return values
 
@@ -76,20 +81,23 @@ def _foldable(graph: ChannelGraph, values) -> dict[TensorKey, np.ndarray]:
         inputs = [values[key] for key in call.inputs]
         for key, can in zip(call.inputs, rule.foldable(call, inputs), strict=True):
             if uses[call.name] > 1:
-                # One bias serves all uses of a shared layer, so only zeros fold into it.
                 can = can & (values[key] == 0)
             foldable[key] &= can
     return foldable
 
 
-def _used(graph: ChannelGraph, removed: np.ndarray) -> dict[TensorKey, np.ndarray]:
-    """Backward: per tensor, which channels an output of the model depends on, given what goes."""
+def _used(graph: ChannelGraph, values, removed: np.ndarray) -> dict[TensorKey, np.ndarray]:
+    """Backward: per tensor, which channels an output of the model depends on, given what goes.
+
+    A constant depends on nothing: what it is computed from is either constant too, and folded, or does
+    not matter.
+    """
     used = {key: np.zeros(len(ids), bool) for key, ids in graph.ids.items()}
     for key in graph.outputs:
         used[key][:] = True
     calls = list(zip(graph.calls, graph.rules, strict=True))
     for call, rule in reversed(calls):
-        wanted = [used[key] & ~removed[graph.ids[key]] for key in call.outputs]
+        wanted = [used[key] & ~removed[graph.ids[key]] & ~np.isfinite(values[key]) for key in call.outputs]
         for key, need in zip(call.inputs, rule.backward(call, wanted), strict=True):
             used[key] |= need
     return used
