@@ -180,6 +180,18 @@ def decoder():
     return keras.Model(inputs, layers.Dense(2, name="logits")(y), name="decoder")
 
 
+def raw_operations():
+    """``keras.ops`` and arithmetic in the graph: hard swish by hand, a residual sum, a scaled branch."""
+    inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(6, 3, padding="same", name="conv1")(inputs)
+    x = x * (keras.ops.relu6(x + 3.0) * (1.0 / 6.0))
+    y = layers.Conv2D(6, 1, name="conv2")(x)
+    y = keras.ops.maximum(keras.ops.tanh(y), x) - y
+    z = 1.0 - layers.Conv2D(5, 3, name="conv3")(y)
+    z = layers.GlobalAveragePooling2D(name="gap")(z)
+    return keras.Model(inputs, layers.Dense(3, name="logits")(z), name="raw_operations")
+
+
 ALL = {
     builder.__name__: builder
     for builder in (
@@ -193,6 +205,7 @@ ALL = {
         squeeze_and_excite,
         sequence,
         decoder,
+        raw_operations,
     )
 }
 

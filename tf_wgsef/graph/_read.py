@@ -48,21 +48,22 @@ def _read_sequential(model) -> tuple[list[Call], list[TensorKey]]:
 
 
 def _read_nodes(model, config: dict, shapes: dict[TensorKey, Shape]):
-    """Lists (operation, call index, input keys) of every node; notes the shapes of their inputs."""
+    """Lists (operation, call index, input keys, arguments) of every node; notes the shapes of inputs."""
     operations = {operation.name: operation for operation in model.operations}
     nodes = []
     for entry in config["layers"]:
         operation = operations[entry["name"]]
         if isinstance(operation, keras.layers.InputLayer):
             shapes[(operation.name, 0, 0)] = tuple(operation.batch_shape)
-            nodes.append((operation, 0, ()))
+            nodes.append((operation, 0, (), ()))
         for index, node in enumerate(entry["inbound_nodes"]):
             inputs = []
             for tensor in _find_tensors(node):
                 key = _as_key(tensor["keras_history"])
                 shapes[key] = tuple(tensor["shape"])
                 inputs.append(key)
-            nodes.append((operation, index, tuple(inputs)))
+            arguments = () if isinstance(operation, keras.Layer) else _arguments(node)
+            nodes.append((operation, index, tuple(inputs), arguments))
     return nodes
 
 
@@ -74,9 +75,9 @@ def _in_order(nodes, shapes: dict[TensorKey, Shape]) -> list[Call]:
     calls, ready, waiting = [], set(), list(nodes)
     while waiting:
         later = []
-        for operation, index, inputs in waiting:
+        for operation, index, inputs, arguments in waiting:
             if not ready.issuperset(inputs):
-                later.append((operation, index, inputs))
+                later.append((operation, index, inputs, arguments))
                 continue
             outputs = tuple(made.get((operation.name, index), ()))
             ready.update(outputs)
@@ -87,13 +88,20 @@ def _in_order(nodes, shapes: dict[TensorKey, Shape]) -> list[Call]:
                     outputs,
                     tuple(shapes[key] for key in inputs),
                     tuple(shapes[key] for key in outputs),
+                    arguments,
                 )
             )
         if len(later) == len(waiting):
-            names = ", ".join(sorted({operation.name for operation, _, _ in later}))
+            names = ", ".join(sorted({operation.name for operation, *_ in later}))
             raise InputError(f"Expected a graph without loops. Received: {names} wait for each other.")
         waiting = later
     return calls
+
+
+def _arguments(node: dict) -> tuple:
+    """A raw operation's arguments, None where a tensor stands; those given by name come last."""
+    given = [*node["args"], *node["kwargs"].values()]
+    return tuple(None if _find_tensors(value) else value for value in given)
 
 
 def _find_tensors(value) -> list[dict]:

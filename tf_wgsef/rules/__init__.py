@@ -30,6 +30,7 @@ from ._merging import MaximumRule as MaximumRule
 from ._merging import MinimumRule as MinimumRule
 from ._merging import MultiplyRule as MultiplyRule
 from ._merging import SubtractRule as SubtractRule
+from ._operations import ElementwiseOperationRule as ElementwiseOperationRule
 from ._registry import register_rule as register_rule
 from ._registry import rule_for as rule_for
 from ._reshape import FlattenRule as FlattenRule

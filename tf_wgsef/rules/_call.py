@@ -21,6 +21,7 @@ class Call:
         outputs: keys of its output tensors.
         input_shapes: one shape per input, the batch axis first (None where unknown).
         output_shapes: one shape per output.
+        arguments: of a raw operation: its positional arguments, None where a tensor stands.
     """
 
     layer: Any
@@ -28,6 +29,7 @@ class Call:
     outputs: tuple[TensorKey, ...]
     input_shapes: tuple[Shape, ...]
     output_shapes: tuple[Shape, ...]
+    arguments: tuple = ()
 
     @property
     def name(self) -> str:

@@ -2,10 +2,13 @@
 
 import inspect
 
+import keras
+
 from tf_wgsef.errors import InputError
 from tf_wgsef.rules._rule import LayerRule
 
 _RULES: dict[type, LayerRule] = {}
+_OPERATIONS: dict[str, LayerRule] = {}
 
 
 def register_rule(*layer_classes: type):
@@ -49,6 +52,26 @@ def register_rule(*layer_classes: type):
     return register
 
 
+def register_operation(*names: str):
+    """Class decorator: the rule applies to Keras's own raw operations of these names.
+
+    Args:
+        *names: class names of operations, as a model's configuration shows them (``"Relu"``).
+    """
+
+    def register(rule_class):
+        for name in names:
+            _OPERATIONS[name] = rule_class()
+        return rule_class
+
+    return register
+
+
 def rule_for(layer) -> LayerRule | None:
-    """Returns the rule of ``layer``, or None where nobody has taught one."""
-    return _RULES.get(type(layer))
+    """Returns the rule of a layer or operation, or None where nobody has taught one."""
+    kind = type(layer)
+    if kind in _RULES:
+        return _RULES[kind]
+    if isinstance(layer, keras.Layer) or not kind.__module__.startswith("keras."):
+        return None
+    return _OPERATIONS.get(kind.__name__)
