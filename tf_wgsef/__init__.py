@@ -32,6 +32,7 @@ _HOMES = {
     "compare_latency": "measure",
     "measure": "measure",
     "Report": "report",
+    "save_report": "report",
     "WGSEFError": "errors",
 }
 

@@ -89,7 +89,7 @@ def load_report(path: str | Path) -> Report:
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"Expected a {JSON_NAME}. Received: path={str(path)!r}, which is no JSON "
-            f"({error}). Pass the file that Report.save() wrote."
+            f"({error}). Pass the file that save_report wrote."
         ) from error
 
 

@@ -7,7 +7,6 @@ table, the picture and the page share.
 import dataclasses
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tf_wgsef.errors import InputError
@@ -181,8 +180,8 @@ class Report:
         >>> dense = Variant(name="dense float", parameters=431_080, macs=2_293_000)
         >>> small = Variant(name="stripped float", parameters=27_000, macs=200_000)
         >>> report = Report(title="LeNet-5", variants=(dense, small))
-        >>> sorted(report.save("out"))
-        ['report.html', 'report.json', 'report.png']
+        >>> report.headline.name
+        'stripped float'
     """
 
     title: str
@@ -269,7 +268,7 @@ class Report:
             raise InputError(
                 f"Expected a report written by tf_wgsef, whose schema is {SCHEMA['name']!r}. "
                 f"Received: schema={schema!r:.80}. Pass a report.json of `tf-wgsef demo` or "
-                f"Report.save()."
+                "save_report."
             )
         if schema.get("version") != SCHEMA["version"]:
             raise InputError(
@@ -278,16 +277,3 @@ class Report:
             )
         fields = {key: value for key, value in values.items() if key != "schema"}
         return checks.build(cls, "the report", fields)
-
-    def save(self, folder: str | Path) -> dict[str, Path]:
-        """Writes report.json, report.html and report.png, see :func:`save_report`."""
-        from tf_wgsef.report import _save  # the page needs the values: import on use
-
-        return _save.save_report(self, folder)
-
-    @classmethod
-    def load(cls, path: str | Path) -> "Report":
-        """Reads a report.json, or the one in a folder, see :func:`load_report`."""
-        from tf_wgsef.report import _save
-
-        return _save.load_report(path)
