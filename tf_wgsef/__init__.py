@@ -10,6 +10,7 @@ that has NumPy and a LiteRT runtime but neither Keras nor TensorFlow.
 
 import importlib
 import importlib.metadata
+import sys
 
 _HOMES = {
     "GroupLasso": "penalties",
@@ -46,6 +47,11 @@ def __getattr__(name):
         home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
         return home if name == _HOMES[name] else getattr(home, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if "keras" in sys.modules:
+    # Saved models name our classes, and Keras finds only those that are registered.
+    importlib.import_module("tf_wgsef.training")
 
 
 def __dir__():

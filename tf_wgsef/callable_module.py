@@ -6,6 +6,7 @@ module itself is made callable (its class may be replaced, see "Customizing modu
 the Python reference).
 """
 
+import inspect
 import sys
 import types
 
@@ -36,4 +37,9 @@ def make_callable(module_name: str) -> None:
     Example:
         ``make_callable(__name__)`` at the end of ``tf_wgsef/strip/__init__.py``.
     """
-    sys.modules[module_name].__class__ = _CallableModule
+    module = sys.modules[module_name]
+    module.__class__ = _CallableModule
+    function = module.__wrapped__
+    # What help() shows first is how to call it.
+    signature = f"{function.__name__}{inspect.signature(function)}"
+    module.__doc__ = f"{signature}\n\n{inspect.getdoc(function)}\n\n{module.__doc__}"

@@ -141,7 +141,7 @@ def bad_inputs(files, tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "precious").write_text("x")
-    sparse, small, new = files / "sparse.keras", files / "small.tflite", tmp_path / "new"
+    sparse, small, new = files / "sparse.keras", files / "small.tflite", tmp_path / "new.tflite"
     int8 = ["convert", sparse, "--output", new, "--quantization", "int8"]
     return [
         (["strip", tmp_path / "none.keras", "--output", tmp_path / "o.keras"], "nothing there"),
@@ -164,13 +164,15 @@ def bad_inputs(files, tmp_path):
         (["report", tmp_path / "report.json"], "schema"),
         (["report", sparse, sparse, "--output", folder], "new or empty"),
         (["report", sparse, sparse, "--test", tmp_path / "no_y.npz"], "arrays x and y"),
+        (["convert", sparse, "--output", tmp_path / "o.h5"], "ends in .tflite"),
+        (["report", sparse], "a second .keras file"),
         (["demo", "--output", folder], "new or empty"),
         (["demo", "--output", taken], "is a file"),
         (["demo", "--output", new, "--sparsity", 1.0], "sparsity"),
     ]
 
 
-@pytest.mark.parametrize("index", range(23))
+@pytest.mark.parametrize("index", range(25))
 def test_bad_input_gets_one_line_and_loses_nothing(index, files, tmp_path, capsys):
     arguments, message = bad_inputs(files, tmp_path)[index]
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -181,6 +183,17 @@ def test_bad_input_gets_one_line_and_loses_nothing(index, files, tmp_path, capsy
     assert lines[-1].startswith("tf-wgsef: ") and message in lines[-1], captured.err
     assert "Traceback" not in captured.err
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_results_go_through_a_pipe_and_progress_does_not(files, capsys):
+    assert call("inspect", files / "sparse.keras") == 0
+    assert "conv1" in capsys.readouterr().out
+
+
+def test_stripping_a_dense_model_says_so(tmp_path, capsys):
+    models.randomize(models.lenet()).save(tmp_path / "dense.keras")
+    assert call("strip", tmp_path / "dense.keras", "--output", tmp_path / "same.keras") == 0
+    assert "Nothing to remove" in capsys.readouterr().out
 
 
 def test_native_messages_do_not_reach_the_terminal_but_ours_do():

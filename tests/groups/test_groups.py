@@ -124,11 +124,16 @@ def test_skip_leaves_a_layer_and_all_it_is_tied_to():
     assert groups.layers == ("inner",)
 
 
+def test_skip_by_the_batch_norm_skips_the_channels_it_carries():
+    assert tf_wgsef.build_groups(models.residual(), skip=["bn_b"]).layers == ("stem+outer",)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda m: tf_wgsef.build_groups(m, skip=["conv9"]), "'conv9'. The model has: conv1"),
         (lambda m: tf_wgsef.build_groups(m, skip="conv1"), r"Pass skip=\['conv1'\]"),
+        (lambda m: tf_wgsef.build_groups(m, skip=3), r"Pass skip=\[3\]"),
         (lambda m: tf_wgsef.build_groups(m, kind="rows"), "Received: kind='rows'"),
         (
             lambda m: tf_wgsef.build_groups(m).scale(m, [1.0]),

@@ -13,7 +13,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--seconds", type=float, default=1.5, help="measure each file for at least so long")
 
 
-def run(arguments, console) -> dict:
+def run(arguments, out, err) -> dict:
     """Measures and prints one line per file, and the ratio of two."""
     from rich.progress import Progress
 
@@ -24,7 +24,7 @@ def run(arguments, console) -> dict:
         "threads": arguments.threads,
         "min_seconds": arguments.seconds,
     }
-    with Progress(console=console, transient=True) as bar:
+    with Progress(console=err, transient=True) as bar:
         task = bar.add_task("Measuring", total=1.0)
 
         def progress(share):
@@ -36,8 +36,8 @@ def run(arguments, console) -> dict:
             names = (arguments.file, arguments.other)
             comparison = compare_latency(*names, names=names, progress=progress, **options)
     if not arguments.other:
-        console.print(str(stats), markup=False)
+        out.print(str(stats), markup=False)
         return stats.to_dict()
     for one in (comparison.a, comparison.b, comparison.speedup_text):
-        console.print(str(one), markup=False)
+        out.print(str(one), markup=False)
     return comparison.to_dict()

@@ -21,24 +21,27 @@ def add_arguments(parser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace the output file")
 
 
-def run(arguments, console) -> dict:
+def run(arguments, out, err) -> dict:
     """Converts the model and prints the size of the file and its difference to the model."""
+    from tf_wgsef.errors import InputError
     from tf_wgsef.output_files import check_new_file, new_file
 
+    if not arguments.output.endswith(".tflite"):
+        raise InputError(f"Expected an --output that ends in .tflite. Received: {arguments.output!r}.")
     check_new_file(arguments.output, overwrite=arguments.overwrite)
-    with console.status("Loading Keras and TensorFlow"):
+    with err.status("Loading Keras and TensorFlow"):
         from tf_wgsef.cli._files import load_inputs, load_keras_model
         from tf_wgsef.convert import convert, parity
 
         model = load_keras_model(arguments.model)
         inputs = load_inputs(arguments.calibration) if arguments.calibration else None
-    with console.status("Converting and comparing outputs"):
+    with err.status("Converting and comparing outputs"):
         tflite = convert(model, quantization=arguments.quantization, calibration=inputs)
         difference = parity(model, tflite, inputs)
         with new_file(arguments.output, overwrite=arguments.overwrite) as path:
             path.write_bytes(tflite)
-    console.print(f"{len(tflite):,} bytes written to {arguments.output}", markup=False)
-    console.print(f"difference to the Keras model: {difference}", markup=False)
+    out.print(f"{len(tflite):,} bytes written to {arguments.output}", markup=False)
+    out.print(f"difference to the Keras model: {difference}", markup=False)
     return {
         "output": arguments.output,
         "bytes": len(tflite),

@@ -1,5 +1,7 @@
 """``tf-wgsef demo``: everything once, on real handwritten digits."""
 
+from tf_wgsef.output_files import check_new_folder
+
 SUMMARY = "Train LeNet-5 on handwritten digits, dense and sparse; strip, convert, measure, report."
 EXAMPLE = "tf-wgsef demo --output my_demo"
 
@@ -12,9 +14,10 @@ def add_arguments(parser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files in the output folder")
 
 
-def run(arguments, console) -> dict:
+def run(arguments, out, err) -> dict:
     """Runs the demo, prints its table and where its files are."""
-    with console.status("Loading Keras and TensorFlow"):
+    check_new_folder(arguments.output, overwrite=arguments.overwrite)
+    with err.status("Loading Keras and TensorFlow"):
         from tf_wgsef.report import render_table
         from tf_wgsef.workflows import run_demo
     report = run_demo(
@@ -22,8 +25,8 @@ def run(arguments, console) -> dict:
         sparsity=arguments.sparsity,
         seed=arguments.seed,
         overwrite=arguments.overwrite,
-        console=console,
+        console=err,
     )
-    console.print(render_table(report))
-    console.print(f"Models, files and the report are in {arguments.output}; open report.html", markup=False)
+    out.print(render_table(report))
+    out.print(f"Models, files and the report are in {arguments.output}; open report.html", markup=False)
     return report.to_dict()

@@ -9,12 +9,12 @@ def add_arguments(parser) -> None:
     parser.add_argument("model", help="a .keras file")
 
 
-def run(arguments, console) -> dict:
+def run(arguments, out, err) -> dict:
     """Prints one line per layer."""
-    with console.status("Loading Keras and TensorFlow"):
+    with err.status("Loading Keras and TensorFlow"):
         from tf_wgsef.cli._files import load_keras_model
         from tf_wgsef.workflows import inspect_model
 
         inspection = inspect_model(load_keras_model(arguments.model))
-    console.print(inspection.table())
+    out.print(inspection.table())
     return inspection.to_dict()

@@ -1,17 +1,19 @@
 """``tf-wgsef``: one command per stage; parsing and printing only.
 
-One JSON object goes to standard output with ``--json``; tables, progress and messages go to standard
-error. Exit status: 0 done, 1 failed with a one-line reason, 2 wrong usage.
+Results go to standard output, as tables, or with ``--json`` as one JSON object (the tables then go to
+standard error); progress and messages go to standard error. Exit status: 0 done, 1 failed with a
+one-line reason, 2 wrong usage.
 """
 
 import argparse
 import json
 import sys
 
-from absl import app
+from absl import app, logging
 from absl.flags import argparse_flags
 from rich.console import Console
 
+import tf_wgsef
 from tf_wgsef.cli import _benchmark, _convert, _demo, _inspect, _report, _strip
 from tf_wgsef.cli._stderr import native_messages_dropped
 from tf_wgsef.errors import WGSEFError
@@ -49,6 +51,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "stripping, LiteRT conversion, measured latency.",
         epilog="example: tf-wgsef demo",
     )
+    parser.add_argument("--version", action="version", version=f"tf-wgsef {tf_wgsef.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for module in _COMMANDS:
         name = module.__name__.rpartition("._")[2]
@@ -67,15 +70,17 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the parsed command and returns its exit status."""
-    console = Console(stderr=True)
+    err = Console(stderr=True)
+    # Results go where a pipe can take them, unless that is where the JSON goes.
+    out = err if arguments.json else Console()
     try:
-        values = arguments.run(arguments, console)
+        values = arguments.run(arguments, out, err)
     except WGSEFError as error:
-        return _fail(console, str(error))
+        return _fail(err, str(error))
     except OSError as error:
-        return _fail(console, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        return _fail(err, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
     except KeyboardInterrupt as error:
-        return _fail(console, f"Interrupted; {str(error) or 'nothing was written'}.")
+        return _fail(err, f"Interrupted; {str(error) or 'nothing was written'}.")
     if arguments.json:
         json.dump(values, sys.stdout, allow_nan=False)
         sys.stdout.write("\n")
@@ -83,11 +88,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_in_peace(arguments: argparse.Namespace) -> int:
+    logging.set_verbosity(logging.WARNING)
     with native_messages_dropped():
         return run(arguments)
 
 
-def _fail(console: Console, reason: str) -> int:
+def _fail(err: Console, reason: str) -> int:
     line = " ".join(reason.split())
-    console.print(f"tf-wgsef: {line}", markup=False, highlight=False, soft_wrap=True)
+    err.print(f"tf-wgsef: {line}", markup=False, highlight=False, soft_wrap=True)
     return 1

@@ -17,23 +17,29 @@ def add_arguments(parser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files in the output folder")
 
 
-def run(arguments, console) -> dict:
+def run(arguments, out, err) -> dict:
     """Makes or reads the report, prints its table, writes its page."""
+    from tf_wgsef.errors import InputError
     from tf_wgsef.output_files import check_new_folder, new_folder
     from tf_wgsef.report import load_report, render_table, save_report
 
+    if arguments.before.endswith(".keras") and not arguments.after:
+        raise InputError(
+            f"Expected a second .keras file to compare with. Received: only {arguments.before!r}. "
+            f"Example: {EXAMPLE}"
+        )
     if arguments.output:
         check_new_folder(arguments.output, overwrite=arguments.overwrite)
-    report = _make(arguments, console) if arguments.after else load_report(arguments.before)
-    console.print(render_table(report))
+    report = _make(arguments, err) if arguments.after else load_report(arguments.before)
+    out.print(render_table(report))
     if arguments.output:
         save_report(report, new_folder(arguments.output, overwrite=arguments.overwrite))
-        console.print(f"written to {arguments.output}", markup=False)
+        out.print(f"written to {arguments.output}", markup=False)
     return report.to_dict()
 
 
-def _make(arguments, console):
-    with console.status("Loading Keras and TensorFlow"):
+def _make(arguments, err):
+    with err.status("Loading Keras and TensorFlow"):
         from tf_wgsef.cli._files import load_inputs, load_keras_model, load_labelled
         from tf_wgsef.workflows import TestData, compare_two_models
 
@@ -48,5 +54,5 @@ def _make(arguments, console):
         test=test,
         calibration=calibration,
         threads=arguments.threads,
-        console=console,
+        console=err,
     )

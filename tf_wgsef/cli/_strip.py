@@ -11,7 +11,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace the output file")
 
 
-def run(arguments, console) -> dict:
+def run(arguments, out, err) -> dict:
     """Strips the model and prints what went and what stayed."""
     from tf_wgsef.errors import InputError
     from tf_wgsef.output_files import check_new_file, new_file
@@ -19,19 +19,21 @@ def run(arguments, console) -> dict:
     if not arguments.output.endswith(".keras"):
         raise InputError(f"Expected an --output that ends in .keras. Received: {arguments.output!r}.")
     check_new_file(arguments.output, overwrite=arguments.overwrite)
-    with console.status("Loading Keras and TensorFlow"):
+    with err.status("Loading Keras and TensorFlow"):
         from tf_wgsef.cli._files import load_keras_model
         from tf_wgsef.graph import profile
         from tf_wgsef.strip import strip
 
         model = load_keras_model(arguments.model)
-    with console.status("Stripping and comparing outputs"):
+    with err.status("Stripping and comparing outputs"):
         result = strip(model)
         before, after = profile(model), profile(result.model)
         with new_file(arguments.output, overwrite=arguments.overwrite) as path:
             result.model.save(path)
-    console.print(result.report(), markup=False, highlight=False)
-    console.print(
+    out.print(result.report(), markup=False, highlight=False)
+    if not result.removed:
+        out.print("Nothing to remove: every channel matters. Train with tf_wgsef.sparsify first.")
+    out.print(
         f"parameters {before.parameters:,} → {after.parameters:,}, MACs {before.macs:,} → {after.macs:,}; "
         f"written to {arguments.output}",
         markup=False,

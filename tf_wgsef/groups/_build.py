@@ -1,5 +1,7 @@
 """From the channel graph to groups."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from tf_wgsef.errors import InputError
@@ -38,6 +40,7 @@ def build_groups(model, *, kind: str = "filter", only=None, skip=()) -> GroupSet
     """
     if kind not in KINDS:
         raise InputError(f"Expected `kind` to be one of {list(KINDS)}. Received: kind={kind!r}.")
+    skip = () if skip is None else skip
     graph = build_channel_graph(model)
     makers = _makers(graph)
     _check_names("skip", skip, graph)
@@ -45,12 +48,13 @@ def build_groups(model, *, kind: str = "filter", only=None, skip=()) -> GroupSet
     if only is not None:
         _check_names("only", only, graph)
         chosen = {one for one in chosen if set(makers[one]) <= set(only)}
-    chosen = {one for one in chosen if one not in graph.pins and not set(makers[one]) & set(skip)}
+    skipped = _channels_of(graph, set(skip))
+    chosen = {one for one in chosen if one not in graph.pins and one not in skipped}
     return _assemble(graph, kind, {one: "+".join(makers[one]) for one in makers if one in chosen})
 
 
 def _check_names(argument: str, names, graph: ChannelGraph) -> None:
-    if isinstance(names, str):
+    if isinstance(names, str) or not isinstance(names, Iterable):
         raise InputError(
             f"Expected `{argument}` to be a list of layer names. Received: {argument}={names!r}. "
             f"Pass {argument}=[{names!r}]."
@@ -62,6 +66,17 @@ def _check_names(argument: str, names, graph: ChannelGraph) -> None:
                 f"Expected `{argument}` to name layers of the model. Received: {name!r}. "
                 f"The model has: {', '.join(dict.fromkeys(known))}."
             )
+
+
+def _channels_of(graph: ChannelGraph, names: set[str]) -> set[int]:
+    """The channels that the layers ``names`` make or carry."""
+    return {
+        one
+        for call, axes in zip(graph.calls, graph.parameters, strict=True)
+        for axis in axes
+        if call.name in names and axis.role in ("produce", "carry")
+        for one in axis.ids.tolist()
+    }
 
 
 def _makers(graph: ChannelGraph) -> dict[int, tuple[str, ...]]:

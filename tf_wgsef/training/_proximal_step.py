@@ -88,16 +88,24 @@ class ProximalStep:
         """
         members, count = self._groups.members, self._groups.num_groups
 
+        def count_alive(factors, norms):
+            # A group that is to stay can be zero all the same: a count by the factors would miss it.
+            return ops.sum(ops.cast(ops.logical_and(factors > 0, norms > 0), "float32"))
+
         def prox():
             norms = group_norms(members, values, count)
             step_size = self._schedule.step_size(state.progress, learning_rate)
             factors = ops.cast(self._factors(norms, step_size), "float32")
-            # A group that is to stay can be zero all the same: a count by the factors would miss it.
-            alive = ops.logical_and(factors > 0, norms > 0)
-            return factors, ops.sum(ops.cast(alive, "float32"))
+            return factors, count_alive(factors, norms)
 
         def held():
-            return ops.convert_to_tensor(state.mask), ops.convert_to_tensor(state.live)
+            mask, live = ops.convert_to_tensor(state.mask), ops.convert_to_tensor(state.live)
+            # Once all that are to stay are alive, there is nothing to count any more.
+            return mask, ops.cond(
+                live < ops.sum(mask),
+                lambda: count_alive(mask, group_norms(members, values, count)),
+                lambda: live,
+            )
 
         def nothing():
             return ops.ones((count,), dtype="float32"), ops.convert_to_tensor(state.live)

@@ -1,11 +1,12 @@
 """sparsify: from a Keras model and a level to a model that trains to it."""
 
 import keras
+from absl import logging
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.groups import GroupSet, build_groups
 from tf_wgsef.penalties import WGSEF, GroupLasso, GroupPenalty
-from tf_wgsef.training._level import preset_level
+from tf_wgsef.training._level import Level, preset_level
 from tf_wgsef.training._proximal_model import ProximalModel
 
 _PENALTIES = {"wgsef": lambda: WGSEF(1), "group_lasso": lambda: GroupLasso()}
@@ -27,12 +28,15 @@ def sparsify(
 
     Args:
         model: a built Sequential or functional ``keras.Model``; trained in place.
-        sparsity: share of the groups to remove, in [0, 1); at least this share goes.
+        sparsity: share of the groups to remove, in [0, 1); at least this share goes, unless ``round_to``
+            keeps more.
         k: number of groups that stay instead: of every layer, {layer name: number}, or in total.
         scope: ``"layer"``: the level holds in every layer; ``"global"``: in total, each layer keeping one.
+            Each group counts as one, whatever it costs, so for latency ``"layer"`` is the safer choice.
         groups: kind of the groups, or a ``GroupSet`` of this model.
         skip: names of layers to leave alone (not with a ``GroupSet``, which says it itself).
-        round_to: each layer keeps a multiple of this, as the device's kernels like it (8, 16).
+        round_to: each layer keeps a multiple of this, as the device's kernels like it (8, 16): with
+            scope ``"layer"`` the number that stays is rounded up, so less than ``sparsity`` goes.
         penalty: ``"wgsef"``, ``"group_lasso"``, or a ``GroupPenalty``.
         ramp: share of the epochs over which the penalty tightens; the rest fits the survivors.
 
@@ -65,7 +69,14 @@ def sparsify(
             f"`tf-wgsef inspect` shows which."
         )
     level = preset_level(group_set, sparsity=sparsity, k=k, scope=scope, round_to=round_to)
+    _warn_of_whole_layers(group_set, level)
     return ProximalModel(model, group_set, level, penalty=_penalty(penalty), ramp=ramp)
+
+
+def _warn_of_whole_layers(groups: GroupSet, level: Level) -> None:
+    whole = [groups.layers[pool.layer_of[0]] for pool in level.pools if pool.k >= len(pool.groups)]
+    if whole:
+        logging.warning("The level removes nothing from %s: lower k or round_to.", ", ".join(whole))
 
 
 def _penalty(penalty: str | GroupPenalty) -> GroupPenalty:

@@ -46,5 +46,5 @@ def load_digits_28(seed: int = 0) -> ImageData:
         labels[train],
         images[test],
         labels[test],
-        name=f"{len(test)} handwritten digits not trained on (scikit-learn load_digits)",
+        name=f"{len(test)} held-out digits of scikit-learn",
     )

@@ -59,7 +59,7 @@ class Inspection:
     def table(self) -> Table:
         """Returns a ``rich`` table with one line per layer."""
         table = Table(title=escape(self.model), show_footer=True, box=box.SIMPLE_HEAD)
-        table.add_column("Layer", "Total")
+        table.add_column("Layer", "Total", overflow="fold")
         for title, total in (
             ("Channels", ""),
             ("Parameters", f"{self.parameters:,}"),
@@ -104,7 +104,7 @@ def inspect_model(model) -> Inspection:
         if not layer.parameters:
             continue
         label = labels.get(layer.name, "")
-        tied = label.replace("+", ", ") if "+" in label else ""
+        tied = ", ".join(name for name in label.split("+") if name != layer.name)
         pins = sorted({graph.pins[one] for one in ids[layer.name].tolist() if one in graph.pins})
         rows.append(
             InspectedLayer(
