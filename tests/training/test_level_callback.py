@@ -191,3 +191,13 @@ def test_unfrozen_groups_outside_the_level_are_left_alone():
     fit(sparse)
     assert live_counts(sparse.model, ("h1", "h2")) == {"h1": 2, "h2": 6}
     assert tf_wgsef.build_groups(sparse.model).num_groups == 14
+
+
+@pytest.mark.parametrize(("start", "warned"), [(0, True), (2, False)])
+def test_early_stopping_inside_the_ramp_is_warned_of(start, warned, caplog):
+    sparse = sparse_mlp()
+    stop = keras.callbacks.EarlyStopping("loss", patience=9, start_from_epoch=start)
+    x, y = data()
+    with caplog.at_level("WARNING", logger="absl"):
+        sparse.fit(x, y, epochs=4, verbose=0, callbacks=[stop])
+    assert ("start_from_epoch=2" in caplog.text) == warned

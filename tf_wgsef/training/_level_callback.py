@@ -9,17 +9,22 @@ class LevelCallback(keras.callbacks.Callback):
 
     ``ProximalModel.fit`` adds it by itself, after the user's callbacks, so that what those restore or
     average at the end (early stopping, EMA) is projected again.
+
+    Args:
+        others: the user's callbacks.
     """
 
-    def __init__(self):
+    def __init__(self, others=()):
         super().__init__()
+        self._others = tuple(others)
         self._begun = False
         self._batches = 0
 
     def on_epoch_begin(self, epoch, logs=None):
         if not self._begun:
             # Only now is the first epoch known: BackupAndRestore sets it after on_train_begin.
-            self.model.begin_ramp(self.params.get("epochs") or 1, initial_epoch=epoch)
+            ramp_end = self.model.begin_ramp(self.params.get("epochs") or 1, initial_epoch=epoch)
+            self._warn_of_early_stops(ramp_end)
             self._begun = True
         # A generator of unknown length shows it when an epoch of it is over.
         self.model.begin_epoch(epoch, self.params.get("steps") or self._batches)
@@ -27,6 +32,16 @@ class LevelCallback(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._batches = batch + 1
+
+    def _warn_of_early_stops(self, ramp_end: int) -> None:
+        for other in self._others:
+            early = isinstance(other, keras.callbacks.EarlyStopping) and other.start_from_epoch < ramp_end
+            if early and not self.model.frozen:
+                logging.warning(
+                    "EarlyStopping may stop in the ramp, or bring back weights from before the level is met. "
+                    "Pass EarlyStopping(..., start_from_epoch=%d).",
+                    ramp_end,
+                )
 
     def on_train_end(self, logs=None):
         if self.model.frozen:

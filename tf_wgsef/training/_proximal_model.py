@@ -124,7 +124,7 @@ class ProximalModel(keras.Model):
             given = given.callbacks
         elif isinstance(given, keras.callbacks.Callback):
             given = [given]
-        bound.arguments["callbacks"] = [*given, LevelCallback()]
+        bound.arguments["callbacks"] = [*given, LevelCallback(given)]
         try:
             return super().fit(*bound.args, **bound.kwargs)
         except KeyboardInterrupt:
@@ -194,18 +194,23 @@ class ProximalModel(keras.Model):
                     f"weights again, or train with a lower learning rate."
                 )
 
-    def begin_ramp(self, epochs: int, *, initial_epoch: int = 0) -> None:
+    def begin_ramp(self, epochs: int, *, initial_epoch: int = 0) -> int:
         """Lays the ramp over the first part of training, leaving an epoch after it where there are two.
 
         Args:
             epochs: the epoch at which training ends.
             initial_epoch: the epoch at which it begins. A ramp that began before it is taken up again.
+
+        Returns:
+            The epoch at which the survivors are chosen.
         """
         begun, start = self._scalar("ramp_epochs") > 0, self._scalar("ramp_start")
         start = min(start, initial_epoch) if begun else initial_epoch
         epochs = max(epochs - start, 1)
         self._scalars["ramp_start"].assign(float(start))
-        self._scalars["ramp_epochs"].assign(float(min(max(round(self.ramp * epochs), 1), max(epochs - 1, 1))))
+        length = min(max(round(self.ramp * epochs), 1), max(epochs - 1, 1))
+        self._scalars["ramp_epochs"].assign(float(length))
+        return int(start) + length
 
     def begin_epoch(self, epoch: int, steps: int | None) -> None:
         """Notes where training stands; chooses the survivors when the ramp is over.
