@@ -61,7 +61,11 @@ def new_file(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[pa
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".tf_wgsef-") as folder:
         temporary = pathlib.Path(folder) / file.name
         yield temporary
-        temporary.replace(file)
+        check_new_file(file, overwrite=overwrite)
+        if overwrite:
+            temporary.replace(file)
+        else:
+            _move_without_replacing(temporary, file)
 
 
 def check_new_file(path: str | os.PathLike, *, overwrite: bool = False) -> None:
@@ -73,12 +77,28 @@ def check_new_file(path: str | os.PathLike, *, overwrite: bool = False) -> None:
     file = pathlib.Path(path)
     if file.is_dir():
         raise InputError(f"Expected an output file. Received: {str(file)!r}, which is a folder.")
+    if file.exists() and not file.is_file():
+        raise InputError(f"Expected an output file. Received: {str(file)!r}, which is a device or a pipe.")
     if file.exists() and not overwrite:
         raise InputError(
             f"Expected an output file that does not exist yet. Received: {str(file)!r}. "
             f"Pass another --output, or --overwrite to replace it."
         )
     _check_parent(file)
+
+
+def _move_without_replacing(temporary: pathlib.Path, file: pathlib.Path) -> None:
+    """Gives ``temporary`` its name in one step that fails if another process has taken it meanwhile."""
+    try:
+        os.link(temporary, file)
+    except FileExistsError:
+        # Another process has made it, or it is a link that leads nowhere.
+        raise InputError(
+            f"Expected an output file that does not exist yet. Received: {str(file)!r}, which is there now. "
+            f"Pass another --output, or --overwrite to replace it."
+        ) from None
+    except OSError:  # a file system without hard links
+        temporary.replace(file)
 
 
 def _check_parent(path: pathlib.Path) -> None:

@@ -1,9 +1,12 @@
 """The command line as its user sees it: exit status, what goes where, files that are safe."""
 
 import json
+import os
+import pathlib
 import subprocess
 import sys
 import textwrap
+import zipfile
 
 import keras
 import numpy as np
@@ -12,6 +15,9 @@ import pytest
 import tf_wgsef
 from tests import models
 from tf_wgsef.cli import parse, run
+from tf_wgsef.cli._files import load_labelled
+from tf_wgsef.output_files import new_file
+from tf_wgsef.workflows import inspect_model
 
 COMMANDS = ("demo", "inspect", "strip", "convert", "benchmark", "report")
 
@@ -213,3 +219,76 @@ def test_native_messages_do_not_reach_the_terminal_but_ours_do():
     assert "native noise" not in done.stderr
     assert "python says" in done.stderr and "absl warns" in done.stderr
     assert done.stderr.endswith("after")
+
+
+def test_damaged_model_files_get_one_line(files, tmp_path, capsys):
+    data = (files / "sparse.keras").read_bytes()
+    generator = np.random.default_rng(0)
+    for _ in range(12):
+        bad = bytearray(data)
+        for place in generator.integers(0, len(bad), 20):
+            bad[place] = generator.integers(0, 256)
+        (tmp_path / "bad.keras").write_bytes(bad)
+        assert call("inspect", tmp_path / "bad.keras") in (0, 1)
+    with zipfile.ZipFile(tmp_path / "deep.keras", "w") as archive:
+        archive.writestr("config.json", '{"a":' * 5000 + "1" + "}" * 5000)
+    assert call("inspect", tmp_path / "deep.keras") == 1
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "y", [np.zeros(()), np.full(4, np.nan), np.array(list("abcd")), np.full(4, -1), np.full(4, 0.5)]
+)
+def test_labels_that_are_no_classes_are_refused(y, files, tmp_path, capsys):
+    np.savez(tmp_path / "t.npz", x=np.zeros((4, 20, 20, 1)), y=y)
+    assert call("report", files / "sparse.keras", files / "small.keras", "--test", tmp_path / "t.npz") == 1
+    assert "tf-wgsef: Expected" in capsys.readouterr().err
+
+
+def test_arrays_that_are_none(tmp_path):
+    with zipfile.ZipFile(tmp_path / "raw.npz", "w") as archive:
+        archive.writestr("x", "hello")
+        archive.writestr("y", "hello")
+    (tmp_path / "big.npy").write_bytes(
+        b"\x93NUMPY\x01\x00v\x00"
+        + b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,)}".ljust(117)
+        + b"\n"
+    )
+    for name in ("raw.npz", "big.npy"):
+        with pytest.raises(tf_wgsef.WGSEFError, match="arrays"):
+            load_labelled(str(tmp_path / name))
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
+    with pytest.raises(tf_wgsef.WGSEFError, match="not exist yet"), new_file(tmp_path / "o") as temporary:
+        temporary.write_text("ours")
+        (tmp_path / "o").write_text("theirs")
+    assert [path.name for path in tmp_path.iterdir()] == ["o"]
+    assert (tmp_path / "o").read_text() == "theirs"
+
+
+def test_devices_and_pipes_are_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(tf_wgsef.WGSEFError, match="a pipe"), new_file(tmp_path / "pipe", overwrite=True):
+        pass
+
+
+@pytest.mark.parametrize("sink", ["ascii", "/dev/full"])
+def test_terminals_that_cannot_show_everything(sink, files, tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "tf_wgsef.cli", "inspect", str(files / "sparse.keras"), "--json"]
+    with pathlib.Path(os.devnull if sink == "ascii" else sink).open("w") as out:
+        if sink == "ascii":
+            command[4] = "\udcff→.keras"
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, env=environment, check=False)
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr and b"tf-wgsef: " in done.stderr
+
+
+def test_inspect_counts_channels_of_layers_with_a_plus_or_in_two_ties():
+    inputs = keras.Input((4,))
+    a, b = (keras.layers.Dense(2, name=name)(inputs) for name in "ab")
+    c = keras.layers.Dense(4, name="c+d")(inputs)
+    x = keras.layers.Add()([keras.layers.Concatenate()([a, b]), c])
+    rows = inspect_model(keras.Model(inputs, keras.layers.Dense(2)(x))).layers
+    assert {row.name: row.removable for row in rows[:3]} == {"a": 2, "b": 2, "c+d": 4}

@@ -239,3 +239,14 @@ def test_file_that_stands_still_is_refused(monkeypatch, quantization):
     x = np.random.default_rng(0).standard_normal((32, 4))
     with pytest.raises(ConversionError, match="does not change with the inputs"):
         tf_wgsef.convert(_dense(), quantization=quantization, calibration=x)
+
+
+class Doubled(keras.Model):
+    def call(self, x):
+        return 2 * super().call(x)
+
+
+def test_a_model_whose_call_says_more_than_its_graph_is_refused():
+    inputs = keras.Input((4,))
+    with pytest.raises(tf_wgsef.WGSEFError, match="overrides call"):
+        tf_wgsef.convert(Doubled(inputs, keras.layers.Dense(2)(inputs)))

@@ -153,3 +153,29 @@ def test_bad_input_gets_one_clear_line(call, message):
     with pytest.raises(InputError, match=message) as caught:
         call(models.lenet())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layer_of": [9] * 4},
+        {"weights": [1.0]},
+        {"members": [{"variable": "h/kernel", "axes": [1], "ids": [0, 1, 2, 7], "rank": 2}]},
+        {"members": [{"variable": "h/kernel", "axes": [5], "ids": [0, 1, 2, 3], "rank": 2}]},
+    ],
+)
+def test_json_that_points_nowhere_is_refused(change):
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, name="h"), keras.layers.Dense(2)])
+    text = json.dumps({**json.loads(tf_wgsef.build_groups(model).to_json()), **change})
+    with pytest.raises(tf_wgsef.WGSEFError, match="to_json"):
+        tf_wgsef.GroupSet.from_json(text)
+
+
+@pytest.mark.parametrize("factor", [np.nan, np.inf, 1e40, "a"])
+def test_factors_that_are_no_numbers_leave_the_model_alone(factor):
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4), keras.layers.Dense(2)])
+    before = model.get_weights()
+    with pytest.raises(tf_wgsef.WGSEFError, match="factors"):
+        tf_wgsef.build_groups(model).scale(model, [factor] * 4)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

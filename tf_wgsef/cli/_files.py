@@ -29,7 +29,7 @@ def load_keras_model(path: str):
 
     try:
         return keras.models.load_model(file, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, ImportError, AttributeError) as error:
+    except Exception as error:  # whatever a damaged file makes of zipfile, h5py, Keras and TensorFlow
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"Expected a Keras model that loads by itself. Received: {path!r}. Keras says: {reason[:300]}"
@@ -51,11 +51,14 @@ def load_arrays(path: str) -> dict[str, np.ndarray]:
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
         with loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            arrays = {name: loaded[name] for name in loaded.files}
+            if all(isinstance(array, np.ndarray) for array in arrays.values()):
+                return arrays
+            raise ValueError("a member of the archive is no array")
+    except Exception as error:  # damaged files raise whatever zipfile, zlib, tokenize and NumPy do
         raise InputError(
             f"Expected arrays written by numpy.savez or numpy.save. Received: {path!r}. "
-            f"NumPy says: {str(error).splitlines()[0]}"
+            f"NumPy says: {(str(error).splitlines() or [type(error).__name__])[0][:300]}"
         ) from error
 
 
@@ -87,13 +90,22 @@ def load_labelled(path: str):
         InputError: if the file lacks one of them.
     """
     arrays = load_arrays(path)
-    if not {"x", "y"} <= set(arrays) or len(arrays["x"]) != len(arrays["y"]):
+    lengths = [arrays[name].shape[:1] for name in ("x", "y") if name in arrays]
+    if len(lengths) < 2 or lengths[0] != lengths[1] or not lengths[0]:
         found = {name: array.shape for name, array in arrays.items()}
         raise InputError(
             f"Expected arrays x and y of the same length. Received: {path!r} with {found}. "
             f"Write it with numpy.savez(path, x=images, y=labels)."
         )
-    return arrays["x"], arrays["y"]
+    y = arrays["y"]
+    if y.dtype.kind not in "iufb" or not np.isfinite(y).all() or (y != np.round(y)).any():
+        raise InputError(
+            f"Expected whole numbers as classes in y (or one-hot rows). Received: {path!r} with y of "
+            f"{y.dtype}{'' if y.dtype.kind not in 'iufb' else ' that are not whole'}."
+        )
+    if (y < 0).any():
+        raise InputError(f"Expected classes from 0 in y. Received: {path!r} with {y.min()}.")
+    return arrays["x"], y
 
 
 def _existing(path: str) -> pathlib.Path:

@@ -7,6 +7,8 @@ one-line reason, 2 wrong usage.
 
 import argparse
 import json
+import os
+import signal
 import sys
 
 from absl import app, logging
@@ -82,13 +84,30 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt as error:
         return _fail(err, f"Interrupted; {str(error) or 'nothing was written'}.")
     if arguments.json:
-        json.dump(values, sys.stdout, allow_nan=False)
-        sys.stdout.write("\n")
+        return _print_json(err, values)
     return 0
+
+
+def _print_json(console: Console, values) -> int:
+    try:
+        if sys.stdout is None:
+            raise OSError("it is closed")
+        sys.stdout.write(json.dumps(values, allow_nan=False) + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        # Python flushes once more when it ends, and would print a traceback then.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+        return _fail(console, f"The JSON could not be written to standard output: {error.strerror or error}.")
+    return 0
+
+
+def _stop(number, frame):
+    raise KeyboardInterrupt
 
 
 def _run_in_peace(arguments: argparse.Namespace) -> int:
     logging.set_verbosity(logging.WARNING)
+    signal.signal(signal.SIGTERM, _stop)  # temporary files go, as with Ctrl-C
     with native_messages_dropped():
         return run(arguments)
 

@@ -21,7 +21,9 @@ def native_messages_dropped() -> Iterator[None]:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     before = sys.stderr
     handler = logging.get_absl_handler().python_handler
-    stream = os.fdopen(os.dup(descriptor), "w", buffering=1, encoding=before.encoding)
+    stream = os.fdopen(
+        os.dup(descriptor), "w", buffering=1, encoding=before.encoding, errors="backslashreplace"
+    )
     try:
         os.dup2(nowhere, 2)
         sys.stderr = stream

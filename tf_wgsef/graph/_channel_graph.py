@@ -94,7 +94,9 @@ def _choose_rule(call: Call) -> LayerRule:
     rule = rule_for(call.layer)
     if rule is None:
         return BarrierRule("no rule")
-    if any(not shape or shape[-1] is None for shape in call.input_shapes + call.output_shapes):
+    if call.extras:
+        return BarrierRule(f"it is called with {call.extras}")
+    if any(not shape or not shape[-1] for shape in call.input_shapes + call.output_shapes):
         return BarrierRule("the number of channels is not known")
     reason = rule.refusal(call)
     return BarrierRule(reason) if reason else rule

@@ -29,12 +29,28 @@ def check_keras_model(model):
             f"Received: model={model.name!r}, a subclass of keras.Model ({name}). Rewrite its call() "
             f"with keras.Input(...) and keras.Model(inputs, outputs)."
         )
+    if _overrides_call(model):
+        raise InputError(
+            f"Expected a Sequential or functional Keras model, whose graph says all that it computes. "
+            f"Received: model={model.name!r} ({name}), which overrides call(). Move what its call() does "
+            f"into layers between keras.Input(...) and keras.Model(inputs, outputs)."
+        )
     if not model.built:
         raise InputError(
             f"Expected a built model. Received: model={model.name!r}, whose weights do not exist yet. "
             f"Add keras.Input(shape) as its first layer, or call it once on data."
         )
     return model
+
+
+def _overrides_call(model) -> bool:
+    """Whether a class outside Keras computes something else than the graph."""
+    for base in type(model).__mro__:
+        if base.__module__.partition(".")[0] == "keras":
+            return False
+        if "call" in vars(base) or "__call__" in vars(base):
+            return True
+    return False
 
 
 def _raise_not_keras(model):

@@ -28,6 +28,11 @@ def read_calls(model) -> tuple[list[Call], list[TensorKey]]:
             f"Expected a model whose layers all have get_config(). Received: model={model.name!r}. "
             f"Keras says: {_first_line(error)}"
         ) from error
+    if "output_layers" not in config:
+        raise InputError(
+            f"Expected a model whose get_config() lists its layers. Received: model={model.name!r}, of "
+            f"the class {type(model).__name__} with its own __init__. Pass keras.Model(m.inputs, m.outputs)."
+        )
     outputs = _find_histories(config["output_layers"])
     shapes = dict(zip(outputs, (tuple(t.shape) for t in _flat(model.outputs)), strict=True))
     pending = _read_nodes(model, config, shapes)
@@ -48,22 +53,24 @@ def _read_sequential(model) -> tuple[list[Call], list[TensorKey]]:
 
 
 def _read_nodes(model, config: dict, shapes: dict[TensorKey, Shape]):
-    """Lists (operation, call index, input keys, arguments) of every node; notes the shapes of inputs."""
+    """Lists (operation, call index, input keys, arguments, extras) of every node; notes input shapes."""
     operations = {operation.name: operation for operation in model.operations}
     nodes = []
     for entry in config["layers"]:
         operation = operations[entry["name"]]
         if isinstance(operation, keras.layers.InputLayer):
             shapes[(operation.name, 0, 0)] = tuple(operation.batch_shape)
-            nodes.append((operation, 0, (), ()))
+            nodes.append((operation, 0, (), (), ""))
         for index, node in enumerate(entry["inbound_nodes"]):
             inputs = []
             for tensor in _find_tensors(node):
                 key = _as_key(tensor["keras_history"])
                 shapes[key] = tuple(tensor["shape"])
                 inputs.append(key)
-            arguments = () if isinstance(operation, keras.Layer) else _arguments(node)
-            nodes.append((operation, index, tuple(inputs), arguments))
+            is_layer = isinstance(operation, keras.Layer)
+            extras = _extras(node) if is_layer else ""
+            arguments = () if is_layer else _arguments(node)
+            nodes.append((operation, index, tuple(inputs), arguments, extras))
     return nodes
 
 
@@ -75,9 +82,9 @@ def _in_order(nodes, shapes: dict[TensorKey, Shape]) -> list[Call]:
     calls, ready, waiting = [], set(), list(nodes)
     while waiting:
         later = []
-        for operation, index, inputs, arguments in waiting:
+        for operation, index, inputs, arguments, extras in waiting:
             if not ready.issuperset(inputs):
-                later.append((operation, index, inputs, arguments))
+                later.append((operation, index, inputs, arguments, extras))
                 continue
             outputs = tuple(made.get((operation.name, index), ()))
             ready.update(outputs)
@@ -89,6 +96,7 @@ def _in_order(nodes, shapes: dict[TensorKey, Shape]) -> list[Call]:
                     tuple(shapes[key] for key in inputs),
                     tuple(shapes[key] for key in outputs),
                     arguments,
+                    extras,
                 )
             )
         if len(later) == len(waiting):
@@ -102,6 +110,15 @@ def _arguments(node: dict) -> tuple:
     """A raw operation's arguments, None where a tensor stands; those given by name come last."""
     given = [*node["args"], *node["kwargs"].values()]
     return tuple(None if _find_tensors(value) else value for value in given)
+
+
+def _extras(node: dict) -> str:
+    """Arguments of a call that change what the layer computes: a mask, or training=True."""
+    arguments = node.get("kwargs") or {}
+    names = [name for name, value in arguments.items() if _find_tensors(value)]
+    if arguments.get("training"):
+        names.append("training=True")
+    return ", ".join(names)
 
 
 def _find_tensors(value) -> list[dict]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import keras
 import numpy as np
 
 from tf_wgsef.errors import InputError
@@ -106,7 +107,13 @@ class GroupSet:
                 f"Received: shape {tuple(np.shape(factors))}."
             )
         variables = self.variables(model)
-        factors = np.asarray(factors, dtype="float32")
+        try:
+            with np.errstate(over="ignore"):
+                factors = np.asarray(keras.ops.convert_to_numpy(factors)).astype("float32")
+        except (TypeError, ValueError) as error:
+            raise InputError(f"Expected numbers as factors. Received: {error}.") from error
+        if not np.isfinite(factors).all():
+            raise InputError("Expected finite factors. Received: NaN or infinity among them.")
         values = scale_groups(self.members, [v.value for v in variables], factors)
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
@@ -143,14 +150,28 @@ class GroupSet:
                 Member(m["variable"], tuple(m["axes"]), np.array(m["ids"], dtype=np.int64), m["rank"])
                 for m in data["members"]
             )
-            return cls(
+            groups = cls(
                 kind=data["kind"],
                 layers=tuple(data["layers"]),
                 layer_of=np.array(data["layer_of"], dtype=np.int64),
                 weights=np.array(data["weights"], dtype=np.float64),
                 members=members,
             )
-        except (KeyError, TypeError, ValueError) as error:
+            groups._check_sizes()
+            return groups
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InputError(
                 f"Expected a JSON text written by GroupSet.to_json ({_SCHEMA}). Received: {error}."
             ) from error
+
+    def _check_sizes(self) -> None:
+        """Raises ValueError if a number points at no group, layer or axis."""
+        if self.layer_of.ndim != 1 or self.weights.shape != self.layer_of.shape:
+            raise ValueError("as many weights as groups are needed")
+        if self.layer_of.size and not 0 <= self.layer_of.min() <= self.layer_of.max() < len(self.layers):
+            raise ValueError("layer_of points at no layer")
+        for member in self.members:
+            if member.ids.size and not -1 <= member.ids.min() <= member.ids.max() < self.num_groups:
+                raise ValueError(f"{member.variable!r} points at no group")
+            if member.ids.ndim != len(member.axes) or not all(0 <= a < member.rank for a in member.axes):
+                raise ValueError(f"{member.variable!r} has no such axes")

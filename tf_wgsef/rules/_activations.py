@@ -29,16 +29,19 @@ def mixing_activation(layer) -> str | None:
     return None if known else name
 
 
-def apply_to_constants(function, values: np.ndarray) -> np.ndarray:
-    """Applies an element-wise Keras function to the constant channels, in float32; live ones stay live.
+def apply_to_constants(function, values: np.ndarray, layer=None) -> np.ndarray:
+    """Applies an element-wise Keras function to the constant channels; live ones stay live.
 
     Args:
-        function: maps a float32 tensor of shape (channels,) to one of the same shape.
+        function: maps a tensor of shape (channels,) to one of the same shape.
         values: shape (channels,), NaN where live.
+        layer: the layer that does it: computed in float64 if it does, else in float32.
     """
     if np.isnan(values).all():
         return values
-    constants = np.nan_to_num(values).astype("float32")
+    dtype = "float64" if getattr(layer, "compute_dtype", "") == "float64" else "float32"
+    with np.errstate(over="ignore"):  # what is beyond float32 becomes infinity, as in the layer
+        constants = np.where(np.isnan(values), 0.0, values).astype(dtype)
     result = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(constants)))
     return np.where(np.isnan(values), np.nan, result.astype(np.float64))
 
@@ -52,7 +55,7 @@ class ActivationRule(LayerRule):
         return f"{mixing} mixes the channels" if mixing else None
 
     def forward(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
-        return [apply_to_constants(call.layer, values[0])]
+        return [apply_to_constants(call.layer, values[0], call.layer)]
 
 
 @register_rule(

@@ -41,7 +41,7 @@ class BatchNormalizationRule(LayerRule):
 
         # A channel with gamma = 0 is the constant beta, whatever comes in.
         silent = ~self._scaled(call)
-        return [apply_to_constants(normalize, np.where(silent, 0.0, values[0]))]
+        return [apply_to_constants(normalize, np.where(silent, 0.0, values[0]), layer)]
 
     def backward(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
         return [used[0] & self._scaled(call)]

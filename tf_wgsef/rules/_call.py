@@ -22,6 +22,7 @@ class Call:
         input_shapes: one shape per input, the batch axis first (None where unknown).
         output_shapes: one shape per output.
         arguments: of a raw operation: its positional arguments, None where a tensor stands.
+        extras: names of further arguments that change what the layer computes, such as a mask.
     """
 
     layer: Any
@@ -30,6 +31,7 @@ class Call:
     input_shapes: tuple[Shape, ...]
     output_shapes: tuple[Shape, ...]
     arguments: tuple = ()
+    extras: str = ""
 
     @property
     def name(self) -> str:

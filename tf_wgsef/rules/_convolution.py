@@ -63,10 +63,14 @@ class MixingRule(LayerRule):
             return [np.full_like(total, LIVE)]
         if call.layer.activation is None:
             return [total]
-        return [apply_to_constants(call.layer.activation, total)]
+        return [apply_to_constants(call.layer.activation, total, call.layer)]
 
     def backward(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
-        return [np.abs(self.kernel(call)[:, :, used[0]]).sum((0, 2)) != 0]
+        needed = used[0]
+        if mixing_activation(call.layer):
+            # Softmax: each of its outputs depends on all sums.
+            needed = np.full_like(needed, needed.any())
+        return [(self.kernel(call)[:, :, needed] != 0).any((0, 2))]
 
     def foldable(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
         everywhere = self.sums_alike_everywhere(call)

@@ -44,7 +44,7 @@ class DepthwiseConvRule(LayerRule):
             total = total + keras.ops.convert_to_numpy(layer.bias)
         if layer.activation is None:
             return [total]
-        return [apply_to_constants(layer.activation, total)]
+        return [apply_to_constants(layer.activation, total, layer)]
 
     def backward(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
         reaches = np.abs(_taps(call.layer)).sum(0) != 0

@@ -114,6 +114,16 @@ def _reasons(graph: ChannelGraph, values, foldable, removed: np.ndarray) -> dict
                     one,
                     f"a constant other than 0 feeds {call.describe()}, which cannot fold it exactly",
                 )
+            for out in call.outputs:
+                # Passed on with 'same' padding: its border is zero, so the channel is constant no more.
+                live = set(graph.ids[out][~np.isfinite(values[out]) & ~removed[graph.ids[out]]].tolist())
+                constant = np.isfinite(values[key]) & (values[key] != 0)
+                for one in live & set(graph.ids[key][constant].tolist()):
+                    if len(call.inputs) == 1:
+                        reasons.setdefault(
+                            one,
+                            f"a constant other than 0 feeds {call.describe()}, behind which it is none",
+                        )
     return reasons
 
 

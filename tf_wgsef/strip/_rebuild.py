@@ -1,5 +1,7 @@
 """Build the smaller model: the same layers with smaller configurations, and the weights that stay."""
 
+import random
+
 import keras
 import numpy as np
 
@@ -30,7 +32,18 @@ def rebuild(graph: ChannelGraph, plan: Plan):
         return _from_config(layer, _new_config(graph, plan, call, rule))
 
     # Cloning carries the compilation along; an optimizer's state would not fit the new shapes.
-    model = keras.models.clone_model(graph.model, clone_function=clone)
+    state = random.getstate()  # initializers and dropout without a seed draw one from Python's generator
+    try:
+        model = keras.models.clone_model(graph.model, clone_function=clone)
+    except StripError:
+        raise
+    except Exception as error:  # backends raise errors of classes of their own
+        raise StripError(
+            f"Expected a model that keras.models.clone_model can make again with fewer channels. Received: "
+            f"model={graph.model.name!r}, for which it says: {_first_line(error)}"
+        ) from error
+    finally:
+        random.setstate(state)
     _copy_weights(graph, plan, model)
     return model
 
@@ -39,6 +52,9 @@ def _new_config(graph: ChannelGraph, plan: Plan, call: Call, rule: LayerRule) ->
     config = _without_own_regularizers(call.layer.get_config())
     inputs = [int(plan.keeps(graph.ids[key]).sum()) for key in call.inputs]
     outputs = [int(plan.keeps(graph.ids[key]).sum()) for key in call.outputs]
+    before = [len(graph.ids[key]) for key in (*call.inputs, *call.outputs)]
+    if [*inputs, *outputs] != before:
+        config = _without_fixed_initializers(config)
     config = rule.resize(call, config, inputs, outputs)
     if _needs_new_bias(graph, plan, call, rule):
         config["use_bias"] = True
@@ -47,6 +63,13 @@ def _new_config(graph: ChannelGraph, plan: Plan, call: Call, rule: LayerRule) ->
 
 def _from_config(layer, config: dict):
     try:
+        # A Python lambda is code of this process already, and loses its globals when serialized.
+        if isinstance(layer, keras.layers.Lambda):
+            new = type(layer).from_config(config, safe_mode=False)
+            new.function = layer.function
+            return new
+        if getattr(getattr(layer, "activation", None), "__name__", "") == "<lambda>":
+            config = {**config, "activation": layer.activation}
         return type(layer).from_config(config)
     except (TypeError, ValueError, NotImplementedError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -63,6 +86,23 @@ def _without_own_regularizers(config: dict) -> dict:
         return isinstance(value, dict) and str(value.get("registered_name", "")).startswith("tf_wgsef>")
 
     return {key: None if ours(value) else value for key, value in config.items()}
+
+
+def _without_fixed_initializers(config: dict) -> dict:
+    """Replaces initializers that hold one value per entry: they do not fit fewer channels."""
+
+    def fixed(value):
+        inner = value.get("config") if isinstance(value, dict) else None
+        return isinstance(inner, dict) and not isinstance(inner.get("value", 0), int | float)
+
+    return {
+        key: "zeros" if key.endswith("_initializer") and fixed(value) else value
+        for key, value in config.items()
+    }
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _constants_cut(graph: ChannelGraph, plan: Plan, call: Call) -> list[np.ndarray]:
@@ -99,6 +139,7 @@ def _copy_weights(graph: ChannelGraph, plan: Plan, model) -> None:
         kept = [_cut(plan, axes, weight) for weight in old.weights]
         if _needs_new_bias(graph, plan, call, rule):
             targets = [weight for weight in new.weights if weight is not new.bias]
+            new.bias.assign(np.zeros(new.bias.shape))  # whatever its initializer gave it
         else:
             targets = new.weights
         for target, value in zip(targets, kept, strict=True):

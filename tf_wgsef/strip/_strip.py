@@ -9,6 +9,7 @@ from tf_wgsef.strip._dataflow import Plan, plan_removal
 from tf_wgsef.strip._proof import prove_equal
 from tf_wgsef.strip._rebuild import rebuild
 from tf_wgsef.strip._result import StrippedLayer, StripResult
+from tf_wgsef.validation import check_non_negative
 
 
 def strip(model, *, tolerance: float | None = None, seed: int = 0) -> StripResult:
@@ -40,6 +41,10 @@ def strip(model, *, tolerance: float | None = None, seed: int = 0) -> StripResul
         >>> tf_wgsef.strip(model).kept["hidden"]
         2
     """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"Expected `seed` to be a whole number of at least 0. Received: seed={seed!r}.")
+    if tolerance is not None:
+        check_non_negative("tolerance", tolerance)
     model = check_keras_model(model)
     _check_finite(model)
     graph = build_channel_graph(model)

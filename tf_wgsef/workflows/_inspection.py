@@ -7,7 +7,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from tf_wgsef.graph import build_channel_graph, profile
-from tf_wgsef.groups import build_groups
 from tf_wgsef.strip import plan_removal
 
 
@@ -95,16 +94,21 @@ def inspect_model(model) -> Inspection:
         ``inspect_model(keras.models.load_model("model.keras")).layers[0].removable``
     """
     graph = build_channel_graph(model)
-    cost, plan, groups = profile(graph), plan_removal(graph), build_groups(graph.model)
+    cost, plan = profile(graph), plan_removal(graph)
     ids = {call.name: graph.ids[call.outputs[0]] for call in graph.calls if call.outputs}
-    labels = {name: label for label in groups.layers for name in label.split("+")}
-    sizes = dict(zip(groups.layers, groups.sizes.tolist(), strict=True))
+    makers: dict[int, dict[str, None]] = {}
+    for call, axes in zip(graph.calls, graph.parameters, strict=True):
+        for axis in axes:
+            if axis.role == "produce":
+                for one in axis.ids.tolist():
+                    makers.setdefault(one, {})[call.name] = None
+    grouped = {one for one in makers if one not in graph.pins}
     rows = []
     for layer in cost.layers:
         if not layer.parameters:
             continue
-        label = labels.get(layer.name, "")
-        tied = ", ".join(name for name in label.split("+") if name != layer.name)
+        mine = [one for one in ids[layer.name].tolist() if one in grouped and layer.name in makers[one]]
+        tied = ", ".join(dict.fromkeys(name for one in mine for name in makers[one] if name != layer.name))
         pins = sorted({graph.pins[one] for one in ids[layer.name].tolist() if one in graph.pins})
         rows.append(
             InspectedLayer(
@@ -113,7 +117,7 @@ def inspect_model(model) -> Inspection:
                 channels=layer.channels,
                 parameters=layer.parameters,
                 macs=layer.macs,
-                removable=sizes.get(label, 0),
+                removable=len(mine),
                 idle=int((~plan.keeps(ids[layer.name])).sum()),
                 reason="; ".join([*pins, *([f"tied: {tied}"] if tied else [])]),
             )
