@@ -105,8 +105,8 @@ def run(method: str, data, arguments) -> keras.Model:
     return wgsef.strip(sparse).model
 
 
-def compare_latency(models: dict, threads: int) -> dict:
-    """Converts one model of each method and measures the files in turns, in one run."""
+def compare_latency(models: dict, threads: int) -> tuple[dict, dict]:
+    """Converts one model of each method, measures the files in turns; figures, and ratios to wgsef's."""
     files = {name: wgsef.convert(model) for name, model in models.items()}
     stats = wgsef.measure.measure_interleaved(files, threads=threads)
     return {name: {"bytes": len(files[name]), **stat.to_dict()} for name, stat in stats.items()}, {

@@ -63,6 +63,8 @@ def test_ctrl_c_in_training_saves_what_was_trained(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A test runner in the background hands down that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 300
     while not (folder / "dense.keras").exists() and time.monotonic() < deadline:
