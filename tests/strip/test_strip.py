@@ -445,6 +445,10 @@ def test_bad_arguments(bad):
         tf_wgsef.strip(models.lenet(), **bad)
 
 
+@pytest.mark.skipif(
+    tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13),
+    reason="Keras 3.12 draws a clone's seeds from its global generator, whose state is not public",
+)
 def test_strip_leaves_the_random_generators_alone():
     model = models.lenet()
     draws = []
