@@ -17,7 +17,7 @@ def test_every_public_name_is_there_and_documented(name):
 
 def test_importing_the_package_loads_no_framework():
     code = "import sys, tf_wgsef; sys.exit(bool({'keras', 'tensorflow', 'numpy'} & set(sys.modules)))"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_saved_wrappers_load_wherever_the_package_is_imported_after_keras(tmp_path):

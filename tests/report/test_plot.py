@@ -99,8 +99,8 @@ def test_speed_up_only_where_claimed(report):
 
 
 def test_hostile_names_draw_without_a_warning(hostile_report):
-    png_size(render_png(hostile_report))
-    png_size(render_png(hostile_report, tall=True))
+    for tall in (False, True):
+        assert min(png_size(render_png(hostile_report, tall=tall))) > 100
 
 
 def test_a_model_of_many_layers_and_variants():
@@ -128,7 +128,7 @@ def test_a_model_of_many_layers_and_variants():
 )
 def test_little_to_draw(fields):
     variants = [Variant(name="a", parameters=5, macs=0)]
-    png_size(render_png(Report(**{"title": "t", "variants": variants, **fields})))
+    assert min(png_size(render_png(Report(**{"title": "t", "variants": variants, **fields})))) > 100
 
 
 def test_label_escapes_formulas_and_shortens():
