@@ -27,6 +27,11 @@ def sgd():
     return optimizers.SGD(0.05, momentum=0.9)
 
 
+def clipped_sgd():
+    """For models whose plain training diverges at this rate (the decoder's)."""
+    return optimizers.SGD(0.05, momentum=0.9, clipnorm=1.0)
+
+
 def adam():
     return optimizers.Adam(0.01)
 
@@ -117,7 +122,7 @@ def test_the_level_is_met_in_mixed_precision_set_when_the_model_was_made(mixed_f
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", [sgd, adam, adamw, rmsprop], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("optimizer", [clipped_sgd, adam, adamw, rmsprop], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("scope", ["layer", "global"])
 @pytest.mark.parametrize("name", models.ALL)
 def test_the_level_is_met_to_the_unit_everywhere(name, scope, optimizer):
@@ -125,9 +130,13 @@ def test_the_level_is_met_to_the_unit_everywhere(name, scope, optimizer):
     sparse = tf_wgsef.sparsify(model, sparsity=0.5, scope=scope)
     sparse.compile(optimizer(), "mse")
     fit(sparse, 4, model)
+    alive = np.zeros(sparse.groups.num_groups, bool)
+    for member, variable in zip(sparse.groups.members, sparse.groups.variables(model), strict=True):
+        entries = np.moveaxis(np.array(variable), member.axes[0], 0).reshape(len(member.ids), -1)
+        for group, entry in zip(member.ids, entries, strict=True):
+            alive[group] |= group >= 0 and bool((entry != 0).any())
     for pool in sparse.level.pools:
-        labels = [sparse.groups.layers[layer] for layer in np.unique(pool.layer_of)]
-        assert sum(live_counts(model, labels).values()) == pool.k
+        assert alive[pool.groups].sum() == pool.k
 
 
 def test_no_layer_dies_under_a_global_level_even_a_much_weaker_one():

@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers
 
 import tf_wgsef
+from tests import models
 
 
 def mlp(units=(8, 6), activation="tanh", **options):
@@ -30,12 +31,12 @@ def data(model=None, samples=32, seed=0):
     generator = np.random.default_rng(seed)
     if model is None:
         return (generator.normal(size=(samples, n)).astype("float32") for n in (4, 2))
-    x = [generator.normal(size=(samples, *t.shape[1:])).astype("float32") for t in model.inputs]
+    x = models.random_inputs(model, samples, seed)
     outputs = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
     y = keras.tree.map_structure(
         lambda t: generator.normal(size=(samples, *t.shape[1:])).astype("float32"), outputs
     )
-    return (x if len(x) > 1 else x[0]), y
+    return x, y
 
 
 def live_channels(model, layer: str) -> np.ndarray:
