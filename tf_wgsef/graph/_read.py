@@ -34,7 +34,7 @@ def read_calls(model) -> tuple[list[Call], list[TensorKey]]:
             f"the class {type(model).__name__} with its own __init__. Pass keras.Model(m.inputs, m.outputs)."
         )
     outputs = _find_histories(config["output_layers"])
-    shapes = dict(zip(outputs, (tuple(t.shape) for t in _flat(model.outputs)), strict=True))
+    shapes = dict(zip(outputs, (tuple(t.shape) for t in keras.tree.flatten(model.outputs)), strict=True))
     pending = _read_nodes(model, config, shapes)
     return _in_order(pending, shapes), outputs
 
@@ -139,10 +139,6 @@ def _find_histories(value) -> list[TensorKey]:
     if len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int):
         return [_as_key(value)]
     return [key for item in value for key in _find_histories(item)]
-
-
-def _flat(tensors) -> list:
-    return keras.tree.flatten(tensors)
 
 
 def _as_key(history) -> TensorKey:
