@@ -1,89 +1,162 @@
-"""strip on keras.applications: random weights everywhere, half of the groups zeroed at random.
+"""strip on every model of keras.applications, as a table in docs/applications.md.
 
-    python benchmarks/strip_applications.py MobileNetV2 ResNet50V2
-
-prints, per model, parameters and MACs before and after, the largest output difference as a share of the
-output range, the number of layers that kept channels for lack of a rule, and the seconds that strip took.
+Each model runs in a process of its own, and what was found is added to the results file at once: a run that
+was stopped goes on where it stopped. Without models all of them run. The page holds all models of the results
+file. The exit code is 1 if a model falls short: an error, a difference above 1e-5 of the range, or a channel
+left whose group is zero.
 """
 
 import argparse
-import time
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shlex
+import subprocess  # noqa: S404 - of this file itself
+import sys
 
-import keras
-import numpy as np
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from _applications import constructors, fails, full_row
+from _applications_table import render
 from rich.console import Console
-from rich.table import Table
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
-import tf_wgsef
+from tf_wgsef.measure import Machine
 
-MODELS = {
-    "MobileNet": 32,
-    "MobileNetV2": 32,
-    "MobileNetV3Small": 32,
-    "EfficientNetB0": 32,
-    "EfficientNetV2B0": 32,
-    "ResNet50": 32,
-    "ResNet50V2": 32,
-    "VGG16": 32,
-    "DenseNet121": 32,
-    "InceptionV3": 75,
-    "NASNetMobile": 32,
-    "Xception": 71,
-}
+PACKAGES = ("tf-wgsef", "keras", "tensorflow", "ai-edge-litert", "numpy")
+COMMAND = "python benchmarks/strip_applications.py"
 
 
-def randomized(name: str, seed: int) -> keras.Model:
-    """The model with random weights and statistics, scaled so that activations stay of order one."""
-    size = MODELS[name]
-    model = getattr(keras.applications, name)(
-        weights=None, input_shape=(size, size, 3), classes=10, classifier_activation=None
+def environment() -> dict[str, str]:
+    """Machine, versions and date of a row."""
+    machine = Machine.local()
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    return {
+        "machine": f"{machine.cpu}, {machine.cores} cores, {machine.os}",
+        "versions": ", ".join([f"Python {platform.python_version()}", *versions]),
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+    }
+
+
+def run_apart(name: str, seed: int = 0, *, file: bool = True, timeout: float | None = None) -> dict:
+    """Returns ``full_row`` of one model, made in a process of its own."""
+    command = [sys.executable, __file__, name, "--worker", "--seed", str(seed)]
+    command += [] if file else ["--no-file"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return {"model": name, "error": f"stopped after {timeout:g} s"} | environment()
+    lines = done.stdout.strip().splitlines()
+    if done.returncode == 0 and lines:
+        return json.loads(lines[-1]) | environment()
+    why = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    return {"model": name, "error": f"the process ended with {done.returncode}: {why}"} | environment()
+
+
+def read_results(path: pathlib.Path) -> dict[str, dict]:
+    """{model: its last complete line} of a results file; a line cut off by a kill is passed over."""
+    rows = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        rows[row["model"]] = row
+    return rows
+
+
+def append(path: pathlib.Path, row: dict) -> None:
+    """Adds a line, on a line of its own even behind one that was cut off."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cut = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
+    with path.open("a", encoding="utf-8") as file:
+        file.write(("\n" if cut else "") + json.dumps(row) + "\n")
+
+
+def is_done(row: dict | None, *, file: bool) -> bool:
+    return row is not None and ("error" in row or "file" in row or not file)
+
+
+def run_all(names, arguments) -> None:
+    """Runs what the results file lacks, and shows how far it is."""
+    rows = {} if arguments.again else read_results(arguments.results)
+    todo = [name for name in names if not is_done(rows.get(name), file=arguments.file)]
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description:<20}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
     )
-    generator = np.random.default_rng(seed)
-    for weight in model.weights:
-        shape = weight.shape
-        if len(shape) > 1:
-            fan_in = np.prod(shape[:2]) if "depthwise" in weight.path else np.prod(shape[:-1])
-            value = generator.normal(0, np.sqrt(2 / fan_in), shape)
-        elif "variance" in weight.path or "gamma" in weight.path:
-            value = generator.uniform(0.5, 1.5, shape)
-        else:
-            value = generator.normal(0, 0.1, shape)
-        weight.assign(value)
-    return model
+    with bar:
+        task = bar.add_task("", total=len(names), completed=len(names) - len(todo))
+        for name in todo:
+            bar.update(task, description=name)
+            row = run_apart(name, arguments.seed, file=arguments.file, timeout=arguments.timeout)
+            append(arguments.results, row)
+            bar.advance(task)
+            if fails(row):
+                bar.console.print(f"{name}: {fails(row)}", soft_wrap=True, highlight=False, markup=False)
 
 
-def main() -> None:
+def parse(argv):
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog="example: python benchmarks/strip_applications.py MobileNetV2",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"example: {COMMAND} MobileNetV2 ResNet50 --results runs/two.jsonl --output runs/two.md",
     )
     parser.add_argument(
-        "models", nargs="*", default=list(MODELS), help="of keras.applications", metavar="MODEL"
+        "models", nargs="*", metavar="MODEL", help="of keras.applications; all if none is given"
     )
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    table = Table("model", "parameters", "MACs", "difference / range", "layers with a reason", "seconds")
+    parser.add_argument(
+        "--output", type=pathlib.Path, default="docs/applications.md", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--results", type=pathlib.Path, default="runs/applications.jsonl", help="default: %(default)s"
+    )
+    parser.add_argument("--again", action="store_true", help="run models that the results file has, too")
+    parser.add_argument("--no-file", dest="file", action="store_false", help="no conversion and no latency")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--timeout", type=float, default=1800, help="seconds per model, default: %(default)g")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
     for name in arguments.models:
-        if name not in MODELS:
-            parser.error(f"unknown model {name}; choose from {', '.join(MODELS)}")
-        model = randomized(name, arguments.seed)
-        groups = tf_wgsef.build_groups(model)
-        alive = np.random.default_rng(arguments.seed).random(groups.num_groups) < 0.5
-        groups.scale(model, alive.astype("float32"))
-        start = time.perf_counter()
-        result = tf_wgsef.strip(model)
-        seconds = time.perf_counter() - start
-        before, after = tf_wgsef.profile(model), tf_wgsef.profile(result.model)
-        table.add_row(
-            name,
-            f"{before.parameters:,} → {after.parameters:,}",
-            f"{before.macs:,} → {after.macs:,}",
-            f"{result.proof.relative:.1e}",
-            str(len(result.skipped)),
-            f"{seconds:.1f}",
-        )
-    Console(width=120).print(table)
+        if name not in constructors():
+            parser.error(
+                f"Expected a model of keras.applications. Received: {name}. See keras.io/api/applications."
+            )
+    return arguments
+
+
+def main(argv=None) -> int:
+    arguments = parse(argv)
+    if arguments.worker:
+        print(json.dumps(full_row(arguments.models[0], arguments.seed, file=arguments.file)))
+        return 0
+    names = arguments.models or list(constructors())
+    run_all(names, arguments)
+    rows = read_results(arguments.results)
+    command = shlex.join([*COMMAND.split(), *(sys.argv[1:] if argv is None else argv)])
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(render(rows, list(constructors()), command), encoding="utf-8")
+    short = [name for name in names if fails(rows[name])]
+    print(f"{len(names) - len(short)} of {len(names)} models hold the bar; wrote {arguments.output}")
+    return 1 if short else 0
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on where it stopped")

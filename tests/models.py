@@ -109,7 +109,7 @@ def with_barrier():
         [
             keras.Input((8, 8, 2)),
             layers.Conv2D(4, 3, name="before"),
-            layers.UnitNormalization(name="norm"),
+            layers.BatchNormalization(axis=1, name="norm"),
             layers.Conv2D(5, 3, activation="relu", name="between"),
             layers.Conv2D(4, 1, name="after"),
             layers.GlobalAveragePooling2D(name="gap"),
@@ -192,6 +192,123 @@ def raw_operations():
     return keras.Model(inputs, layers.Dense(3, name="logits")(z), name="raw_operations")
 
 
+def recurrent():
+    """Masked steps, every kind of cell, both directions side by side and added, a layer per step."""
+    inputs = keras.Input((7,), dtype="int32")
+    x = layers.Embedding(2, 5, mask_zero=True, name="embedding")(inputs)
+    x = layers.GRU(6, return_sequences=True, name="gru")(x)
+    x = layers.TimeDistributed(layers.Dense(5, activation="relu", name="inner"), name="steps")(x)
+    x = layers.Bidirectional(layers.LSTM(4, return_sequences=True), merge_mode="sum", name="added")(x)
+    x = layers.Bidirectional(layers.SimpleRNN(4), name="joined")(x)
+    return keras.Model(inputs, layers.Dense(3, name="logits")(x), name="recurrent")
+
+
+def encoder_decoder():
+    """A decoder that starts from the encoder's final states: their units are the same channels."""
+    source, target = keras.Input((6, 4), name="source"), keras.Input((5, 3), name="target")
+    _, *states = layers.LSTM(6, return_state=True, name="encoder")(source)
+    x = layers.LSTM(6, return_sequences=True, name="decoder")(target, initial_state=states)
+    x = layers.RNN(layers.GRUCell(5, reset_after=False), name="last")(x)
+    return keras.Model([source, target], layers.Dense(3, name="logits")(x), name="encoder_decoder")
+
+
+def grouped():
+    """Convolutions in groups of two channels, and with one channel per group."""
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(6, 3, name="stem"),
+            layers.Conv2D(6, 3, padding="same", groups=6, activation="relu", name="one_each"),
+            layers.Conv2D(12, 1, groups=6, name="two_each"),
+            layers.ReLU(name="relu"),
+            layers.Conv2D(5, 3, name="after"),
+            layers.GlobalAveragePooling2D(name="gap"),
+            layers.Dense(3, name="logits"),
+        ],
+        name="grouped",
+    )
+
+
+def nested():
+    """A model in a model in a model; one of them applied twice."""
+    block = keras.Sequential(
+        [
+            keras.Input((6, 6, 5)),
+            layers.Conv2D(4, 3, padding="same", activation="relu", name="inner"),
+            layers.Conv2D(5, 1, name="outer"),
+        ],
+        name="block",
+    )
+    a = keras.Input((6, 6, 5))
+    twice = keras.Model(a, layers.Add(name="sum")([a, block(block(a))]), name="twice")
+    b = keras.Input((6, 6, 5))
+    c = layers.Conv2D(6, 3, activation="relu", name="fork")(twice(b))
+    ends = {"mean": layers.GlobalAveragePooling2D(name="gap")(c), "map": layers.Flatten(name="flat")(c)}
+    tail = keras.Model(b, ends, name="tail")
+    inputs = keras.Input((6, 6, 2))
+    found = tail(layers.Conv2D(5, 3, padding="same", name="stem")(inputs))
+    joint = layers.Concatenate(name="joint")([found["mean"], found["map"]])
+    return keras.Model(inputs, layers.Dense(3, name="logits")(joint), name="nested")
+
+
+def attention():
+    """An encoder block: attention and dense layers between residual sums and layer norms."""
+    inputs = keras.Input((5, 4))
+    x = layers.EinsumDense("abc,cd->abd", (None, 6), bias_axes="d", activation="relu", name="embed")(inputs)
+    x = layers.Dense(8, name="widen")(x)
+    y = layers.MultiHeadAttention(2, 3, value_dim=4, name="heads")(x, x)
+    x = layers.LayerNormalization(name="norm")(layers.Add(name="sum")([x, y]))
+    y = layers.Dense(12, activation="gelu", name="hidden")(x)
+    x = layers.Add(name="sum2")([x, layers.Dense(8, name="back")(y)])
+    y = layers.Dense(6, activation="relu", name="query")(x)
+    x = layers.GroupQueryAttention(3, 4, 2, name="groups")(y, x)
+    x = layers.GlobalAveragePooling1D(name="gap")(x)
+    return keras.Model(inputs, layers.Dense(3, name="logits")(x), name="attention")
+
+
+def normalized():
+    """Norms over groups, single channels and root mean squares; a batch norm without a scale."""
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Conv2D(8, 3, padding="same", name="stem")(inputs)
+    x = layers.GroupNormalization(4, name="pairs")(x)
+    x = layers.Conv2D(6, 3, padding="same", name="second")(layers.ReLU(name="relu")(x))
+    x = layers.GroupNormalization(-1, name="instance")(x)
+    x = layers.Conv2D(7, 1, name="third")(layers.Activation("silu", name="silu")(x))
+    x = layers.RMSNormalization(epsilon=0.1, name="rms")(x)
+    x = layers.Conv2D(6, 3, name="fourth")(x)
+    x = layers.BatchNormalization(scale=False, name="shifted")(x)
+    x = layers.UnitNormalization(name="unit")(layers.ReLU(name="relu2")(x))
+    x = layers.GlobalMaxPooling2D(name="gmp")(x)
+    return keras.Model(inputs, layers.Dense(3, name="logits")(x), name="normalized")
+
+
+def raw_layout():
+    """Raw operations that move, cut and join: a gated unit, a sum of rows, a shuffle of positions."""
+    inputs = keras.Input((6, 6, 2))
+    value, gate = keras.ops.split(layers.Conv2D(12, 3, padding="same", name="both")(inputs), 2, axis=-1)
+    x = value * keras.ops.sigmoid(layers.Conv2D(1, 1, name="gate")(gate))
+    x = keras.ops.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)))[:, 1:, ::2]
+    y = keras.ops.transpose(layers.Conv2D(5, 1, name="side")(x), (0, 2, 1, 3))
+    y = keras.ops.reshape(y, (-1, 21, 5))
+    y = keras.ops.squeeze(keras.ops.mean(y, axis=1, keepdims=True), 1)
+    x = keras.ops.max(keras.ops.sum(x, axis=1), axis=1)
+    x = keras.ops.concatenate([x, y], axis=-1)
+    return keras.Model(inputs, layers.Dense(3, name="logits")(x), name="raw_layout")
+
+
+def matched():
+    """Two sequences against each other: dot products, attention, rows one after another."""
+    a, b = keras.Input((5, 3), name="a"), keras.Input((4, 3), name="b")
+    start = layers.Dense(5, activation="relu", name="start")(a)
+    left, right = layers.Dense(6, name="left")(start), layers.Dense(6, activation="tanh", name="right")(b)
+    scores = layers.Dot(-1, name="scores")([left, right])
+    mixed = layers.Dot((2, 1), name="mixed")([scores, layers.Dense(5, name="values")(b)])
+    query, key = layers.Dense(4, name="query")(mixed), layers.Dense(4, name="key")(b)
+    found = layers.Attention(use_scale=True, name="found")([query, layers.Dense(7, name="held")(b), key])
+    rows = layers.Concatenate(axis=1, name="rows")([found, layers.Dense(7, name="kept")(a)])
+    return keras.Model([a, b], layers.Dense(3, name="logits")(layers.Flatten()(rows)), name="matched")
+
+
 ALL = {
     builder.__name__: builder
     for builder in (
@@ -206,8 +323,25 @@ ALL = {
         sequence,
         decoder,
         raw_operations,
+        normalized,
+        raw_layout,
+        matched,
+        recurrent,
+        encoder_decoder,
     )
 }
+
+
+def layer_at(model, path):
+    """The layer at a path through nested models and wrappers, such as ``encoder/conv1``."""
+    layer = model
+    for name in path.split("/"):
+        if isinstance(layer, keras.Model):
+            layer = layer.get_layer(name)
+        else:
+            inside = (getattr(layer, key, None) for key in ("layer", "forward_layer", "backward_layer"))
+            layer = next(one for one in inside if one is not None and one.name == name)
+    return layer
 
 
 def randomize(model, seed=0):
@@ -218,6 +352,9 @@ def randomize(model, seed=0):
         if "variance" in weight.path:
             value = np.abs(value) + 0.5
         weight.assign(value)
+    for layer in model.layers:
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()  # it computes with copies of its weights
     return model
 
 

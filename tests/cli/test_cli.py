@@ -97,6 +97,15 @@ def test_strip_writes_a_smaller_model_that_computes_the_same(files, tmp_path, ca
     assert [path.name for path in tmp_path.iterdir()] == ["s.keras"]
 
 
+def test_strip_rounds_to_a_multiple(files, tmp_path, capsys):
+    output = tmp_path / "s.keras"
+    assert call("strip", files / "sparse.keras", "--output", output, "--round-to", 4, "--json") == 0
+    kept = json.loads(capsys.readouterr().out)["kept"]
+    assert all(kept[name] % 4 == 0 or name == "logits" for name in kept)
+    assert call("strip", files / "sparse.keras", "--output", output, "--overwrite", "--round-to", 0) == 1
+    assert "round_to=0" in capsys.readouterr().err
+
+
 def test_convert_int8(files, tmp_path, capsys):
     out = tmp_path / "q.tflite"
     options = ["--quantization", "int8", "--calibration", files / "test.npz", "--json"]
@@ -292,3 +301,30 @@ def test_inspect_counts_channels_of_layers_with_a_plus_or_in_two_ties():
     x = keras.layers.Add()([keras.layers.Concatenate()([a, b]), c])
     rows = inspect_model(keras.Model(inputs, keras.layers.Dense(2)(x))).layers
     assert {row.name: row.removable for row in rows[:3]} == {"a": 2, "b": 2, "c+d": 4}
+
+
+def test_inspect_draws_the_channel_graph(files, tmp_path, capsys):
+    pytest.importorskip("graphlay")
+    picture = tmp_path / "graph.svg"
+    assert call("inspect", files / "sparse.keras", "--graph", picture, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["graph"] == str(picture)
+    text = picture.read_text()
+    assert "conv1" in text and "2 of 4" in text and "−2" in text
+    assert call("inspect", files / "sparse.keras", "--graph", picture, "--overwrite") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("graph.txt", ".svg, .png or .pdf"),
+        ("no/graph.svg", "a folder that exists"),
+        ("old.svg", "--overwrite"),
+    ],
+)
+def test_a_graph_that_cannot_be_written_gets_one_line_before_any_work(name, message, tmp_path, capsys):
+    pytest.importorskip("graphlay")
+    (tmp_path / "old.svg").write_text("precious")
+    assert call("inspect", tmp_path / "none.keras", "--graph", tmp_path / name) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("tf-wgsef: ") and message in line
+    assert (tmp_path / "old.svg").read_text() == "precious"

@@ -1,13 +1,20 @@
 """``tf-wgsef strip``: remove what is zero from a Keras model."""
 
 SUMMARY = "Remove every channel that does not matter; the outputs stay the same, and that is checked."
-EXAMPLE = "tf-wgsef strip sparse.keras --output small.keras"
+EXAMPLE = "tf-wgsef strip sparse.keras --output small.keras --round-to 8"
 
 
 def add_arguments(parser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("model", help="a .keras file; it is not changed")
     parser.add_argument("--output", required=True, help="the .keras file to write")
+    parser.add_argument(
+        "--round-to",
+        type=int,
+        default=1,
+        metavar="N",
+        help="keep a few silent channels, so that layers have a multiple of N filters or units",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the output file")
 
 
@@ -26,12 +33,12 @@ def run(arguments, out, err) -> dict:
 
         model = load_keras_model(arguments.model)
     with err.status("Stripping and comparing outputs"):
-        result = strip(model)
+        result = strip(model, round_to=arguments.round_to)
         before, after = profile(model), profile(result.model)
         with new_file(arguments.output, overwrite=arguments.overwrite) as path:
             result.model.save(path)
     out.print(result.report(), markup=False, highlight=False)
-    if not result.removed:
+    if not result.changed:
         out.print("Nothing to remove: every channel matters. Train with tf_wgsef.sparsify first.")
     out.print(
         f"parameters {before.parameters:,} → {after.parameters:,}, MACs {before.macs:,} → {after.macs:,}; "
@@ -42,6 +49,8 @@ def run(arguments, out, err) -> dict:
         "removed": result.removed,
         "kept": result.kept,
         "skipped": result.skipped,
+        "vanished": list(result.vanished),
+        "windows": {layer.name: layer.window for layer in result.layers if layer.window},
         "max_abs_diff": result.max_abs_diff,
         "output_range": result.output_range,
         "parameters": {"before": before.parameters, "after": after.parameters},

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 
 from tf_wgsef.graph._check_model import check_keras_model
-from tf_wgsef.graph._read import read_calls
-from tf_wgsef.rules import BarrierRule, Call, LayerRule, ParameterAxis, TensorKey, Ties, rule_for
+from tf_wgsef.graph._expand import Compound, expand_model
+from tf_wgsef.graph._read import Reading
+from tf_wgsef.rules import BarrierRule, Call, LayerRule, ParameterAxis, TensorKey, Ties
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,13 +16,17 @@ class ChannelGraph:
 
     Attributes:
         model: the Keras model.
-        calls: every application of a layer, in order of execution.
+        calls: every application of a layer, in order of execution; nested models and compound layers
+            (Bidirectional, attention) appear as what they are made of.
         rules: the rule of each call.
         ids: per tensor, the channel id of each of its channels, shape (channels,).
         parameters: per call, the axes of its variables that run over channels.
         pins: {channel id: reason} of the channels that must stay.
         outputs: keys of the tensors that the model returns.
         num_ids: ids are below this number.
+        scopes: {id(model): (its own calls, {its tensor keys: keys used here})}, nested models included.
+        compounds: {id(layer): what it is made of} of the layers that are made of others.
+        nested: every application of a nested model.
     """
 
     model: object
@@ -32,6 +37,9 @@ class ChannelGraph:
     pins: dict[int, str]
     outputs: tuple[TensorKey, ...]
     num_ids: int
+    scopes: dict[int, tuple[Reading, dict[TensorKey, TensorKey]]]
+    compounds: dict[int, Compound]
+    nested: tuple[Call, ...]
 
     def barriers(self) -> dict[str, str]:
         """Returns {layer name: reason} of the calls that no rule covers."""
@@ -58,48 +66,39 @@ def build_channel_graph(model) -> ChannelGraph:
         ['dense', 'dense_1']
     """
     model = check_keras_model(model)
-    calls, outputs = read_calls(model)
+    expansion = expand_model(model)
     ties = Ties()
     ids: dict[TensorKey, np.ndarray] = {}
-    rules, parameters = [], []
-    seen: dict[tuple[int, int], np.ndarray] = {}
-    for call in calls:
-        rule = _choose_rule(call)
+    parameters = []
+    seen: dict[tuple[int, tuple[int, ...]], np.ndarray] = {}
+    for call, rule in expansion.steps:
         inputs = [ids[key] for key in call.inputs]
         results = _tie(rule, call, inputs, ties)
         ids.update(zip(call.outputs, results, strict=True))
         axes = rule.parameters(call, inputs, results)
         _tie_shared(axes, seen, ties)
-        rules.append(rule)
         parameters.append(axes)
-    for key in outputs:
+    for one, other in expansion.mirrors:
+        if one in ids and other in ids and len(ids[one]) == len(ids[other]):
+            ties.unite(ids[one], ids[other])
+    reading, _ = expansion.scopes[id(model)]
+    for key in reading.outputs:
         ties.pin(ids[key], "the model's output")
     return ChannelGraph(
         model=model,
-        calls=tuple(calls),
-        rules=tuple(rules),
+        calls=tuple(call for call, _ in expansion.steps),
+        rules=tuple(rule for _, rule in expansion.steps),
         ids={key: ties.resolve(value) for key, value in ids.items()},
         parameters=tuple(
             tuple(dataclasses.replace(a, ids=ties.resolve(a.ids)) for a in axes) for axes in parameters
         ),
         pins=ties.pins(),
-        outputs=tuple(outputs),
+        outputs=reading.outputs,
         num_ids=len(ties),
+        scopes=expansion.scopes,
+        compounds=expansion.compounds,
+        nested=tuple(expansion.nested),
     )
-
-
-def _choose_rule(call: Call) -> LayerRule:
-    if not call.inputs:
-        return _SourceRule("")
-    rule = rule_for(call.layer)
-    if rule is None:
-        return BarrierRule("no rule")
-    if call.extras:
-        return BarrierRule(f"it is called with {call.extras}")
-    if any(not shape or not shape[-1] for shape in call.input_shapes + call.output_shapes):
-        return BarrierRule("the number of channels is not known")
-    reason = rule.refusal(call)
-    return BarrierRule(reason) if reason else rule
 
 
 def _tie(rule: LayerRule, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
@@ -119,18 +118,8 @@ def _tie(rule: LayerRule, call: Call, inputs: list[np.ndarray], ties: Ties) -> l
 def _tie_shared(axes: list[ParameterAxis], seen: dict, ties: Ties) -> None:
     """A variable used twice (a shared layer) ties the channels of both uses."""
     for axis in axes:
-        key = (id(axis.variable), axis.axis)
+        key = (id(axis.variable), axis.axes)
         if key in seen:
-            ties.unite(seen[key], axis.ids)
+            ties.unite(seen[key].reshape(-1), axis.ids.reshape(-1))
         else:
             seen[key] = axis.ids
-
-
-class _SourceRule(BarrierRule):
-    """The model's input: all its channels stay."""
-
-    def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
-        outputs = [ties.fresh((shape[-1] or 1) if shape else 1) for shape in call.output_shapes]
-        for ids in outputs:
-            ties.pin(ids, "the model's input")
-        return outputs

@@ -81,7 +81,7 @@ def profile(model) -> Profile:
     for call, rule in zip(graph.calls, graph.rules, strict=True):
         if not call.inputs:
             continue
-        macs = rule.macs(call)
+        macs = rule.macs(call) * call.times
         if call.name in rows:
             rows[call.name] = dataclasses.replace(rows[call.name], macs=rows[call.name].macs + macs)
             continue

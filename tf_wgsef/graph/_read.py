@@ -1,20 +1,34 @@
 """Read the graph of a Keras model through its public API: ``get_config()`` and ``operations``."""
 
+import dataclasses
+
 import keras
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.rules import Call, Shape, TensorKey
 
 
-def read_calls(model) -> tuple[list[Call], list[TensorKey]]:
-    """Returns every application of a layer in ``model``, in order of execution, and the output tensors.
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """A model as a list of calls. A nested model is one call; ``expand`` looks inside.
+
+    Attributes:
+        calls: every application of a layer, in order of execution; an ``InputLayer`` is a call without
+            inputs.
+        inputs: keys of the model's input tensors, flat in Keras's order.
+        outputs: keys of the tensors that the model returns, likewise.
+    """
+
+    calls: tuple[Call, ...]
+    inputs: tuple[TensorKey, ...]
+    outputs: tuple[TensorKey, ...]
+
+
+def read_calls(model) -> Reading:
+    """Reads every application of a layer in ``model``, and its input and output tensors.
 
     Args:
         model: a built Sequential or functional ``keras.Model``.
-
-    Returns:
-        calls: inputs first; an ``InputLayer`` is a call without inputs.
-        outputs: keys of the tensors that the model returns.
 
     Raises:
         InputError: if a layer of the model has no working ``get_config()``.
@@ -33,70 +47,71 @@ def read_calls(model) -> tuple[list[Call], list[TensorKey]]:
             f"Expected a model whose get_config() lists its layers. Received: model={model.name!r}, of "
             f"the class {type(model).__name__} with its own __init__. Pass keras.Model(m.inputs, m.outputs)."
         )
-    outputs = _find_histories(config["output_layers"])
+    inputs = _find_histories(config["input_layers"])
+    outputs = [_renumbered(model, key) for key in _find_histories(config["output_layers"])]
     shapes = dict(zip(outputs, (tuple(t.shape) for t in keras.tree.flatten(model.outputs)), strict=True))
     pending = _read_nodes(model, config, shapes)
-    return _in_order(pending, shapes), outputs
+    return Reading(tuple(_in_order(pending, shapes)), tuple(inputs), tuple(outputs))
 
 
-def _read_sequential(model) -> tuple[list[Call], list[TensorKey]]:
+def _read_sequential(model) -> Reading:
     shape, dtype = tuple(model.inputs[0].shape), model.inputs[0].dtype
-    key: TensorKey = ("the model's input", 0, 0)
+    start = key = ("the model's input", 0, 0)
     source = keras.layers.InputLayer(batch_shape=shape, name="the_model_input")
     calls = [Call(source, (), (key,), (), (shape,))]
     for layer in model.layers:
         result = tuple(layer.compute_output_spec(keras.KerasTensor(shape, dtype)).shape)
         after: TensorKey = (layer.name, 0, 0)
-        calls.append(Call(layer, (key,), (after,), (shape,), (result,)))
+        calls.append(Call(layer, (key,), (after,), (shape,), (result,), ("0",)))
         key, shape = after, result
-    return calls, [key]
+    return Reading(tuple(calls), (start,), (key,))
 
 
-def _read_nodes(model, config: dict, shapes: dict[TensorKey, Shape]):
-    """Lists (operation, call index, input keys, arguments, extras) of every node; notes input shapes."""
+def _read_nodes(model, config: dict, shapes: dict[TensorKey, Shape]) -> list[Call]:
+    """Lists the calls, as yet without output keys and shapes; notes the shapes of all tensors."""
     operations = {operation.name: operation for operation in model.operations}
     nodes = []
     for entry in config["layers"]:
         operation = operations[entry["name"]]
         if isinstance(operation, keras.layers.InputLayer):
             shapes[(operation.name, 0, 0)] = tuple(operation.batch_shape)
-            nodes.append((operation, 0, (), (), ""))
+            nodes.append((operation, 0, Call(operation, (), (), (), ())))
         for index, node in enumerate(entry["inbound_nodes"]):
-            inputs = []
-            for tensor in _find_tensors(node):
+            keys, given = [], []
+            for name, tensor in _passed(node):
                 key = _as_key(tensor["keras_history"])
                 shapes[key] = tuple(tensor["shape"])
-                inputs.append(key)
+                keys.append(key)
+                given.append(name)
             is_layer = isinstance(operation, keras.Layer)
-            extras = _extras(node) if is_layer else ""
             arguments = () if is_layer else _arguments(node)
-            nodes.append((operation, index, tuple(inputs), arguments, extras))
+            extras = _extras(node) if is_layer else ()
+            call = Call(operation, tuple(keys), (), (), (), tuple(given), arguments, extras)
+            nodes.append((operation, index, call))
     return nodes
 
 
 def _in_order(nodes, shapes: dict[TensorKey, Shape]) -> list[Call]:
-    """Turns nodes into calls, each after the calls that make its inputs."""
+    """Completes the calls, each after the calls that make its inputs."""
     made: dict[tuple[str, int], list[TensorKey]] = {}
     for key in sorted(shapes):
         made.setdefault(key[:2], []).append(key)
     calls, ready, waiting = [], set(), list(nodes)
     while waiting:
         later = []
-        for operation, index, inputs, arguments, extras in waiting:
-            if not ready.issuperset(inputs):
-                later.append((operation, index, inputs, arguments, extras))
+        for operation, index, call in waiting:
+            if not ready.issuperset(call.inputs):
+                later.append((operation, index, call))
                 continue
             outputs = tuple(made.get((operation.name, index), ()))
             ready.update(outputs)
             calls.append(
-                Call(
-                    operation,
-                    inputs,
-                    outputs,
-                    tuple(shapes[key] for key in inputs),
-                    tuple(shapes[key] for key in outputs),
-                    arguments,
-                    extras,
+                dataclasses.replace(
+                    call,
+                    outputs=outputs,
+                    numbers=tuple(number for _, _, number in outputs),
+                    input_shapes=tuple(shapes[key] for key in call.inputs),
+                    output_shapes=tuple(shapes[key] for key in outputs),
                 )
             )
         if len(later) == len(waiting):
@@ -106,19 +121,28 @@ def _in_order(nodes, shapes: dict[TensorKey, Shape]) -> list[Call]:
     return calls
 
 
+def _passed(node: dict) -> list[tuple[str, dict]]:
+    """The tensors of a node, each with the position or the name that it was passed by."""
+    named = [(str(position), value) for position, value in enumerate(node["args"])]
+    named += sorted((node.get("kwargs") or {}).items())
+    return [(name, tensor) for name, value in named for tensor in _find_tensors(value)]
+
+
 def _arguments(node: dict) -> tuple:
-    """A raw operation's arguments, None where a tensor stands; those given by name come last."""
-    given = [*node["args"], *node["kwargs"].values()]
+    """A raw operation's arguments, None where a tensor stands; those given by name come last, sorted."""
+    given = [*node["args"], *(value for _, value in sorted(node["kwargs"].items()))]
     return tuple(None if _find_tensors(value) else value for value in given)
 
 
-def _extras(node: dict) -> str:
+def _extras(node: dict) -> tuple[str, ...]:
     """Arguments of a call that change what the layer computes: a mask, or training=True."""
     arguments = node.get("kwargs") or {}
-    names = [name for name, value in arguments.items() if _find_tensors(value)]
+    names = [name for name, value in arguments.items() if name != "inputs" and _find_tensors(value)]
     if arguments.get("training"):
         names.append("training=True")
-    return ", ".join(names)
+    if arguments.get("return_attention_scores"):
+        names.append("return_attention_scores=True")
+    return tuple(names)
 
 
 def _find_tensors(value) -> list[dict]:
@@ -126,7 +150,7 @@ def _find_tensors(value) -> list[dict]:
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             return [value["config"]]
-        value = list(value.values())
+        value = [value[key] for key in sorted(value)]
     if isinstance(value, list | tuple):
         return [tensor for item in value for tensor in _find_tensors(item)]
     return []
@@ -139,6 +163,13 @@ def _find_histories(value) -> list[TensorKey]:
     if len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int):
         return [_as_key(value)]
     return [key for item in value for key in _find_histories(item)]
+
+
+def _renumbered(model, key: TensorKey) -> TensorKey:
+    """Keras counts a nested functional model's calls from 1 in the list of outputs, from 0 elsewhere."""
+    layer = next(operation for operation in model.operations if operation.name == key[0])
+    is_functional = isinstance(layer, keras.Model) and not isinstance(layer, keras.Sequential)
+    return (key[0], key[1] - 1, key[2]) if is_functional else key
 
 
 def _as_key(history) -> TensorKey:

@@ -5,4 +5,4 @@ from ._arithmetic import scale_groups as scale_groups
 from ._build import build_groups as build_groups
 from ._group_set import GroupSet as GroupSet
 from ._group_set import Member as Member
-from ._keys import variable_key as variable_key
+from ._keys import keys_of_variables as keys_of_variables

@@ -7,7 +7,7 @@ import numpy as np
 from tf_wgsef.errors import InputError
 from tf_wgsef.graph import ChannelGraph, build_channel_graph
 from tf_wgsef.groups._group_set import GroupSet, Member
-from tf_wgsef.groups._keys import variable_key
+from tf_wgsef.groups._keys import keys_of_variables
 
 KINDS = ("filter",)
 
@@ -75,7 +75,7 @@ def _channels_of(graph: ChannelGraph, names: set[str]) -> set[int]:
         for call, axes in zip(graph.calls, graph.parameters, strict=True)
         for axis in axes
         if call.name in names and axis.role in ("produce", "carry")
-        for one in axis.ids.tolist()
+        for one in axis.ids.reshape(-1).tolist()
     }
 
 
@@ -85,7 +85,7 @@ def _makers(graph: ChannelGraph) -> dict[int, tuple[str, ...]]:
     for call, axes in zip(graph.calls, graph.parameters, strict=True):
         for axis in axes:
             if axis.role == "produce":
-                for one in axis.ids.tolist():
+                for one in axis.ids.reshape(-1).tolist():
                     makers.setdefault(one, {})[call.name] = None
     return {one: tuple(names) for one, names in makers.items()}
 
@@ -97,19 +97,21 @@ def _assemble(graph: ChannelGraph, kind: str, labels: dict[int, str]) -> GroupSe
     ordered = sorted(labels, key=lambda one: index[labels[one]])  # stable: channels keep their order
     number = np.full(graph.num_ids, -1, dtype=np.int64)
     number[ordered] = np.arange(len(ordered))
-    members, seen = [], set()
-    for call, axes in zip(graph.calls, graph.parameters, strict=True):
+    keys = keys_of_variables(graph.model)
+    members, shifts, seen = [], [], set()
+    for axes in graph.parameters:
         for axis in axes:
             ids = number[axis.ids]
-            if axis.role not in ("produce", "carry") or id(axis.variable) in seen or (ids < 0).all():
+            if axis.role not in ("produce", "carry", "shift") or id(axis.variable) in seen or (ids < 0).all():
                 continue
             seen.add(id(axis.variable))
-            key = variable_key(call.layer, axis.variable)
-            members.append(Member(key, (axis.axis,), ids, len(axis.variable.shape)))
+            member = Member(keys[id(axis.variable)], axis.axes, ids, len(axis.variable.shape))
+            (shifts if axis.role == "shift" else members).append(member)
     return GroupSet(
         kind=kind,
         layers=layers,
         layer_of=np.array([index[labels[one]] for one in ordered], dtype=np.int64),
         weights=np.ones(len(ordered)),
         members=tuple(members),
+        shifts=tuple(shifts),
     )

@@ -44,6 +44,8 @@ class GroupSet:
         layer_of: index into ``layers`` of each group, shape (num_groups,).
         weights: cost d_g of each group, shape (num_groups,).
         members: the slices of variables.
+        shifts: moving means that are no weights, but would make a silent channel a constant: batch norm's,
+            where it has no gamma. They count in no norm, and become zero with their group.
 
     Example:
         >>> import keras, tf_wgsef
@@ -59,6 +61,7 @@ class GroupSet:
     layer_of: np.ndarray
     weights: np.ndarray
     members: tuple[Member, ...]
+    shifts: tuple[Member, ...] = ()
 
     @property
     def num_groups(self) -> int:
@@ -76,9 +79,12 @@ class GroupSet:
         Raises:
             InputError: if ``model`` lacks one, or one has another shape.
         """
+        return self._find(model, self.members)
+
+    def _find(self, model, members) -> list:
         model = check_keras_model(model)
-        found = variables_by_key(model, [member.variable for member in self.members])
-        for member, variable in zip(self.members, found, strict=True):
+        found = variables_by_key(model, [member.variable for member in members])
+        for member, variable in zip(members, found, strict=True):
             shape = tuple(variable.shape)
             if len(shape) != member.rank or member.ids.shape != tuple(shape[a] for a in member.axes):
                 raise InputError(
@@ -92,7 +98,7 @@ class GroupSet:
         return group_norms(self.members, [v.value for v in self.variables(model)], self.num_groups)
 
     def scale(self, model, factors) -> None:
-        """Multiplies each group of ``model`` by its factor, in place.
+        """Multiplies each group of ``model`` by its factor, in place; a factor of 0 silences it.
 
         Args:
             model: the model that the groups were built from, or one with the same layers.
@@ -114,16 +120,24 @@ class GroupSet:
             raise InputError(f"Expected numbers as factors. Received: {error}.") from error
         if not np.isfinite(factors).all():
             raise InputError("Expected finite factors. Received: NaN or infinity among them.")
-        values = scale_groups(self.members, [v.value for v in variables], factors)
+        self._multiply(self.members, variables, factors)
+        self._multiply(self.shifts, self._find(model, self.shifts), (factors != 0).astype("float32"))
+
+    @staticmethod
+    def _multiply(members, variables, factors) -> None:
+        values = scale_groups(members, [variable.value for variable in variables], factors)
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
 
     def to_json(self) -> str:
         """Returns the groups as a JSON text that ``from_json`` reads back."""
-        members = [
-            {"variable": m.variable, "axes": m.axes, "ids": m.ids.tolist(), "rank": m.rank}
-            for m in self.members
-        ]
+
+        def rows(members):
+            return [
+                {"variable": m.variable, "axes": m.axes, "ids": m.ids.tolist(), "rank": m.rank}
+                for m in members
+            ]
+
         return json.dumps(
             {
                 "schema": _SCHEMA,
@@ -131,7 +145,8 @@ class GroupSet:
                 "layers": self.layers,
                 "layer_of": self.layer_of.tolist(),
                 "weights": self.weights.tolist(),
-                "members": members,
+                "members": rows(self.members),
+                "shifts": rows(self.shifts),
             }
         )
 
@@ -146,9 +161,12 @@ class GroupSet:
             data = json.loads(text)
             if data["schema"] != _SCHEMA:
                 raise ValueError(f"schema {data['schema']!r}")
-            members = tuple(
-                Member(m["variable"], tuple(m["axes"]), np.array(m["ids"], dtype=np.int64), m["rank"])
-                for m in data["members"]
+            members, shifts = (
+                tuple(
+                    Member(m["variable"], tuple(m["axes"]), np.array(m["ids"], dtype=np.int64), m["rank"])
+                    for m in rows
+                )
+                for rows in (data["members"], data.get("shifts", []))
             )
             groups = cls(
                 kind=data["kind"],
@@ -156,6 +174,7 @@ class GroupSet:
                 layer_of=np.array(data["layer_of"], dtype=np.int64),
                 weights=np.array(data["weights"], dtype=np.float64),
                 members=members,
+                shifts=shifts,
             )
             groups._check_sizes()
             return groups
@@ -170,7 +189,7 @@ class GroupSet:
             raise ValueError("as many weights as groups are needed")
         if self.layer_of.size and not 0 <= self.layer_of.min() <= self.layer_of.max() < len(self.layers):
             raise ValueError("layer_of points at no layer")
-        for member in self.members:
+        for member in (*self.members, *self.shifts):
             if member.ids.size and not -1 <= member.ids.min() <= member.ids.max() < self.num_groups:
                 raise ValueError(f"{member.variable!r} points at no group")
             if member.ids.ndim != len(member.axes) or not all(0 <= a < member.rank for a in member.axes):

@@ -1,13 +1,17 @@
 """How a variable is named in a ``GroupSet``: by its layer and its name, which survive saving and loading."""
 
+import keras
+
 from tf_wgsef.errors import InputError
 
 
-def variable_key(layer, variable) -> str:
-    """Returns ``layer/variable``, such as ``conv1/kernel``; what a model's name adds in front is left out."""
-    path = variable.path
-    _, found, rest = path.rpartition(f"{layer.name}/")
-    return f"{layer.name}/{rest if found else variable.name}"
+def keys_of_variables(model) -> dict[int, str]:
+    """Returns {id(variable): key} of all variables of ``model``.
+
+    A key is ``layer/variable``, such as ``conv1/kernel``, with the names of nested models in front of it;
+    what Keras adds in front of the layer's name is left out.
+    """
+    return {id(variable): key for key, variable in _walk(model, "")}
 
 
 def variables_by_key(model, keys) -> list:
@@ -20,7 +24,7 @@ def variables_by_key(model, keys) -> list:
     Raises:
         InputError: if the model has no such variable.
     """
-    found = {variable_key(layer, variable): variable for layer in model.layers for variable in layer.weights}
+    found = dict(_walk(model, ""))
     missing = [key for key in keys if key not in found]
     if missing:
         raise InputError(
@@ -28,3 +32,14 @@ def variables_by_key(model, keys) -> list:
             f"which has no {missing[0]!r}. Build the groups from this model: build_groups(model)."
         )
     return [found[key] for key in keys]
+
+
+def _walk(model, prefix: str):
+    """(key, variable) of every variable; those of a layer in several models have several keys."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _walk(layer, f"{prefix}{layer.name}/")
+            continue
+        for variable in layer.weights:
+            _, found, rest = variable.path.rpartition(f"{layer.name}/")
+            yield f"{prefix}{layer.name}/{rest if found else variable.name}", variable

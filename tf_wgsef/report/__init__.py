@@ -1,5 +1,7 @@
-"""Values → tables, a picture, JSON, one self-contained HTML page; runs nothing itself."""
+"""Values → tables, pictures, JSON, one self-contained HTML page; runs nothing itself."""
 
+from tf_wgsef.report._channel_graph_plot import check_graph_file as check_graph_file
+from tf_wgsef.report._channel_graph_plot import plot_channel_graph as plot_channel_graph
 from tf_wgsef.report._explain import explain_latency as explain_latency
 from tf_wgsef.report._html import render_html as render_html
 from tf_wgsef.report._plot import render_figure as render_figure

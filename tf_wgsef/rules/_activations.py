@@ -4,8 +4,9 @@ import keras
 import numpy as np
 
 from tf_wgsef.rules._call import Call, ParameterAxis
-from tf_wgsef.rules._registry import register_rule
-from tf_wgsef.rules._rule import LayerRule
+from tf_wgsef.rules._registry import register_keras_layer, register_operation, register_rule
+from tf_wgsef.rules._rule import LIVE, LayerRule
+from tf_wgsef.rules._ties import Ties
 
 _ELEMENTWISE_FUNCTIONS = frozenset(
     "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu "
@@ -48,34 +49,121 @@ def apply_to_constants(function, values: np.ndarray, layer=None) -> np.ndarray:
 
 @register_rule(keras.layers.Activation, *_ELEMENTWISE_LAYERS)
 class ActivationRule(LayerRule):
-    """An element-wise activation: a constant stays a constant, its value goes through the function."""
+    """An element-wise activation: a constant stays a constant, its value goes through the function.
+
+    One that mixes channels, or that nobody knows, keeps them all, and needs all if any is used.
+    """
 
     def refusal(self, call: Call) -> str | None:
+        changed = mixing_activation(call.layer) and call.input_shapes[0] != call.output_shapes[0]
+        return f"{mixing_activation(call.layer)} changes the shape" if changed else None
+
+    def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
         mixing = mixing_activation(call.layer)
-        return f"{mixing} mixes the channels" if mixing else None
+        if mixing:
+            ties.pin(inputs[0], f"feeds {call.describe()}: {mixing} mixes the channels")
+        return [inputs[0]]
 
     def forward(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
+        if mixing_activation(call.layer):
+            return [np.full_like(values[0], LIVE)]
         return [apply_to_constants(call.layer, values[0], call.layer)]
+
+    def backward(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
+        return [np.full_like(used[0], used[0].any()) if mixing_activation(call.layer) else used[0]]
+
+    def identity(self, call: Call, needed: list[bool]) -> bool:
+        return getattr(call.layer, "activation", None) is keras.activations.linear
+
+
+@register_rule(keras.layers.Softmax)
+@register_operation("Softmax", "LogSoftmax")
+class SoftmaxRule(LayerRule):
+    """Softmax over the channels keeps them all, and needs all if any is used; over others, it needs each."""
+
+    def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
+        if self.over_channels(call):
+            ties.pin(inputs[0], f"feeds {call.describe()}: it mixes the channels")
+        return [inputs[0]]
+
+    def forward(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
+        return [np.full_like(values[0], LIVE)]
+
+    def backward(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
+        return [np.full_like(used[0], used[0].any()) if self.over_channels(call) else used[0]]
+
+    def over_channels(self, call: Call) -> bool:
+        """Whether the sum runs over the channels; without an axis it runs over everything."""
+        rank = len(call.input_shapes[0])
+        axes = keras.tree.flatten(call.layer.axis)
+        return call.layer.axis is None or any(axis % rank == rank - 1 for axis in axes)
 
 
 @register_rule(
     keras.layers.Dropout,
     keras.layers.SpatialDropout1D,
     keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+    keras.layers.AlphaDropout,
     keras.layers.GaussianDropout,
     keras.layers.GaussianNoise,
+    keras.layers.ActivityRegularization,
 )
+@register_keras_layer("StochasticDepth")
 class DropoutRule(LayerRule):
-    """Layers that do nothing at inference."""
+    """Layers that do nothing at inference, and treat the channels alike in training."""
 
 
-@register_rule(keras.layers.Rescaling)
-class RescalingRule(ActivationRule):
-    """Rescaling by one number for all channels: scale · x + offset."""
+@register_keras_layer(
+    *(f"Random{what}" for what in "Brightness Crop ElasticTransform Erasing Flip GaussianBlur".split()),
+    *(f"Random{what}" for what in "Invert Perspective Rotation Shear Translation Zoom".split()),
+)
+class AugmentationRule(LayerRule):
+    """Augmentation of images, channel by channel: nothing at inference.
+
+    Keras notes ``training=True`` in the graph for them, and overrides it where the model runs.
+    """
+
+    understands = frozenset({"training=True"})
+
+
+@register_rule(keras.layers.Identity)
+class IdentityRule(LayerRule):
+    """A layer that never does anything."""
+
+    def identity(self, call: Call, needed: list[bool]) -> bool:
+        return True
+
+
+@register_keras_layer(
+    *"AugMix CutMix Equalization MixUp RandAugment Solarization".split(),
+    *(f"Random{what}" for what in "ColorDegeneration ColorJitter Contrast Grayscale Hue".split()),
+    *(f"Random{what}" for what in "Posterization Saturation Sharpness".split()),
+)
+class ColorAugmentationRule(AugmentationRule):
+    """Layers that do nothing at inference, and need the image's own channels in training."""
+
+    def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
+        ties.pin(inputs[0], f"feeds {call.describe()}: it needs all of an image's channels in training")
+        return [inputs[0]]
+
+
+@register_rule(keras.layers.Masking)
+class MaskingRule(LayerRule):
+    """Masking: a step counts if any channel differs from ``mask_value``; a channel that never does may go."""
 
     def refusal(self, call: Call) -> str | None:
-        one_number = np.ndim(call.layer.scale) == np.ndim(call.layer.offset) == 0
-        return None if one_number else "it scales each channel by its own number"
+        return None if np.ndim(call.layer.mask_value) == 0 else "its mask value is no number"
+
+    def forward(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
+        always = (np.isfinite(values[0]) & (values[0] != call.layer.mask_value)).any()  # no step is masked
+        return [np.where((values[0] == 0) | always, values[0], LIVE)]
+
+    def backward(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
+        return [np.ones_like(used[0])]
+
+    def foldable(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
+        return [values[0] == call.layer.mask_value]
 
 
 @register_rule(keras.layers.PReLU)

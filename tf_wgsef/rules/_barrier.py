@@ -35,6 +35,19 @@ class BarrierRule(LayerRule):
         return [np.zeros(len(value), bool) for value in values]
 
 
+class SourceRule(BarrierRule):
+    """The model's input: all its channels stay."""
+
+    def __init__(self):
+        super().__init__("")
+
+    def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
+        outputs = [ties.fresh(_channels(shape)) for shape in call.output_shapes]
+        for ids in outputs:
+            ties.pin(ids, "the model's input")
+        return outputs
+
+
 def _channels(shape) -> int:
     """The size of the last axis; 1 for a scalar or an unknown size, whose channels all stay."""
     return (shape[-1] or 1) if shape else 1

@@ -15,7 +15,7 @@ class BatchNormalizationRule(LayerRule):
 
     def refusal(self, call: Call) -> str | None:
         rank = len(call.input_shapes[0])
-        if call.layer.axis not in (-1, rank - 1):
+        if [axis % rank for axis in keras.tree.flatten(call.layer.axis)] != [rank - 1]:
             return f"it normalizes axis {call.layer.axis}, not the channels"
         return None
 
@@ -28,7 +28,9 @@ class BatchNormalizationRule(LayerRule):
             axes.append(ParameterAxis(layer.gamma, 0, ids, "carry"))
         if layer.center:
             axes.append(ParameterAxis(layer.beta, 0, ids, "carry"))
-        axes.append(ParameterAxis(layer.moving_mean, 0, ids, "state"))
+        # Without gamma, a silent channel becomes −mean / √variance: the mean has to go with it.
+        mean = "state" if layer.scale else "shift"
+        axes.append(ParameterAxis(layer.moving_mean, 0, ids, mean))
         axes.append(ParameterAxis(layer.moving_variance, 0, ids, "state"))
         return axes
 

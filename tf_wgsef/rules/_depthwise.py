@@ -50,6 +50,9 @@ class DepthwiseConvRule(LayerRule):
         reaches = np.abs(_taps(call.layer)).sum(0) != 0
         return [(reaches & used[0].reshape(reaches.shape)).any(-1)]
 
+    def window(self, call: Call):
+        return call.layer.kernel
+
     def macs(self, call: Call) -> int:
         size = int(np.prod(call.layer.kernel.shape, dtype=np.int64))
         return size * positions(call.output_shapes[0])

@@ -6,7 +6,7 @@ import numpy as np
 from tf_wgsef.rules._call import Call, ParameterAxis
 from tf_wgsef.rules._convolution import as_float64
 from tf_wgsef.rules._registry import register_rule
-from tf_wgsef.rules._rule import LIVE, LayerRule
+from tf_wgsef.rules._rule import LIVE, LayerRule, count
 from tf_wgsef.rules._ties import Ties
 
 
@@ -20,6 +20,10 @@ class EmbeddingRule(LayerRule):
         if getattr(call.layer, "quantization_mode", None) is not None:
             return "it is quantized; strip first, quantize after"
         return None
+
+    def without_channels(self, call: Call) -> tuple[int, ...]:
+        """Its input holds indices."""
+        return (0,)
 
     def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
         ties.pin(inputs[0], f"indices of {call.describe()}")
@@ -35,10 +39,10 @@ class EmbeddingRule(LayerRule):
         return [np.where((table == table[0]).all(0), table[0], LIVE)]
 
     def backward(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
-        return [np.ones(call.input_shapes[0][-1], bool)]
+        return [np.ones(call.input_shapes[0][-1] or 1, bool)]
 
     def foldable(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
         return [np.zeros(len(values[0]), bool)]
 
-    def resize(self, call: Call, config: dict, inputs: list[int], outputs: list[int]) -> dict:
-        return {**config, "output_dim": outputs[0]}
+    def resize(self, call: Call, config: dict, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> dict:
+        return {**config, "output_dim": count(outputs[0])}

@@ -8,7 +8,8 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.rules._rule import LayerRule
 
 _RULES: dict[type, LayerRule] = {}
-_OPERATIONS: dict[str, LayerRule] = {}
+_KERAS_LAYERS: dict[str, LayerRule] = {}
+_KERAS_OPERATIONS: dict[str, LayerRule] = {}
 
 
 def register_rule(*layer_classes: type):
@@ -58,13 +59,18 @@ def register_operation(*names: str):
     Args:
         *names: class names of operations, as a model's configuration shows them (``"Relu"``).
     """
+    return _register_by_name(names, _KERAS_OPERATIONS)
 
-    def register(rule_class):
-        for name in names:
-            _OPERATIONS[name] = rule_class()
-        return rule_class
 
-    return register
+def register_keras_layer(*names: str):
+    """Class decorator: the rule applies to Keras's own layers of these names.
+
+    For classes that are not public (those of ``keras.applications``) or that not every version has.
+
+    Args:
+        *names: class names of layers.
+    """
+    return _register_by_name(names, _KERAS_LAYERS)
 
 
 def rule_for(layer) -> LayerRule | None:
@@ -72,6 +78,16 @@ def rule_for(layer) -> LayerRule | None:
     kind = type(layer)
     if kind in _RULES:
         return _RULES[kind]
-    if isinstance(layer, keras.Layer) or not kind.__module__.startswith("keras."):
+    if not kind.__module__.startswith("keras."):
         return None
-    return _OPERATIONS.get(kind.__name__)
+    known = _KERAS_LAYERS if isinstance(layer, keras.Layer) else _KERAS_OPERATIONS
+    return known.get(kind.__name__)
+
+
+def _register_by_name(names: tuple[str, ...], known: dict[str, LayerRule]):
+    def register(rule_class):
+        rule = rule_class()
+        known.update(dict.fromkeys(names, rule))
+        return rule_class
+
+    return register

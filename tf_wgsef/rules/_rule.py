@@ -21,7 +21,13 @@ class LayerRule:
 
     The base class is the rule of a layer that treats each channel by itself and keeps their order
     (activations, dropout, pooling): subclasses override what differs.
+
+    Attributes:
+        understands: names of the extra arguments of a call (``Call.extras``) that the rule accounts for;
+            a call with any other is a barrier.
     """
+
+    understands: frozenset[str] = frozenset()
 
     def refusal(self, call: Call) -> str | None:
         """Says why this rule does not cover ``call``, or None if it does.
@@ -29,6 +35,10 @@ class LayerRule:
         A refused call is a barrier: everything it touches stays, and reports show the reason.
         """
         return None
+
+    def without_channels(self, call: Call) -> tuple[int, ...]:
+        """Returns the numbers of the inputs whose last axis runs over something else, such as masks."""
+        return tuple(index for index, given in enumerate(call.given) if "mask" in given)
 
     def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
         """Returns the channel ids of each output, given those of each input.
@@ -61,6 +71,13 @@ class LayerRule:
         """Returns, per input, which channels the used outputs depend on, bool of shape (channels,)."""
         return [used[0] for _ in call.inputs]
 
+    def internal(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
+        """Returns, per output, which channels are used, those that the layer itself reads again included.
+
+        A recurrent layer's unit is needed where another one that is used reads it a step later.
+        """
+        return used
+
     def foldable(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
         """Returns, per input, whether a constant channel may be cut here without a change of output.
 
@@ -69,24 +86,128 @@ class LayerRule:
         return [np.ones(len(value), bool) for value in values]
 
     def absorb(self, call: Call, values: list[np.ndarray]) -> np.ndarray | None:
-        """Returns what constant inputs add to the output before its activation, shape (outputs,).
+        """Returns what constant inputs add to the layer's ``bias``, of the bias's shape.
 
         Args:
             call: the application of the layer.
             values: per input, the constant of each channel that is cut, 0 elsewhere.
 
         Returns:
-            The sum to add to the bias, or None for a layer that has no sum over channels.
+            The sum to add, before the activation, or None for a layer that has no sum over channels. A
+            layer without a bias gets one, if its configuration has ``use_bias``.
         """
         return None
 
-    def resize(self, call: Call, config: dict, inputs: list[int], outputs: list[int]) -> dict:
-        """Returns the layer's configuration for the given numbers of input and output channels."""
+    def bias(self, call: Call):
+        """Returns the variable that ``absorb`` adds to, or None where there is none yet."""
+        return getattr(call.layer, "bias", None)
+
+    def needs(self, call: Call, values: list[np.ndarray], keeps: list[np.ndarray]) -> list[bool]:
+        """Returns, per input, whether the call still needs it; an input that is not needed is dropped.
+
+        At least one is. With one left, and ``identity`` true for one input, the call itself disappears.
+
+        Args:
+            call: the application of the layer.
+            values: per input, each channel's constant, NaN where live.
+            keeps: per input, which channels stay, bool of shape (channels,).
+        """
+        return [True] * len(call.inputs)
+
+    def restore(
+        self, call: Call, inputs: list[np.ndarray], outputs: list[np.ndarray]
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Returns the channels that stay, with some more where the layer cannot do with so few.
+
+        A layer may need equal numbers per group or head; then some silent channels stay.
+
+        Args:
+            call: the application of the layer.
+            inputs: per input, which channels stay, bool of shape (channels,).
+            outputs: the same per output.
+        """
+        return inputs, outputs
+
+    def identity(self, call: Call, needed: list[bool]) -> bool:
+        """Says whether the call returns its only needed input, unchanged, so that it can disappear."""
+        return False
+
+    def resize(self, call: Call, config: dict, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> dict:
+        """Returns the layer's configuration for the channels that stay.
+
+        Args:
+            call: the application of the layer.
+            config: the configuration as it is.
+            inputs: per input, which channels stay, bool of shape (channels,).
+            outputs: the same per output.
+        """
         return config
+
+    def factor(self, call: Call, variable, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> float:
+        """Returns what a variable must be multiplied by once channels are gone.
+
+        Layers that divide by a number of channels (attention by √key_dim) need it.
+
+        Args:
+            call: the application of the layer.
+            variable: one of its variables.
+            inputs: per input, which channels stay, bool of shape (channels,).
+            outputs: the same per output.
+        """
+        return 1.0
+
+    def select(
+        self, call: Call, variable, inputs: list[np.ndarray], outputs: list[np.ndarray]
+    ) -> np.ndarray | None:
+        """Returns what stays of a variable whose channels do not run along axes; None for any other.
+
+        Args:
+            call: the application of the layer.
+            variable: one of its variables.
+            inputs: per input, which channels stay, bool of shape (channels,).
+            outputs: the same per output.
+        """
+        return None
+
+    def window(self, call: Call) -> object | None:
+        """Returns the variable with a spatial window in its first axes, (*window, …), or None."""
+        return None
 
     def macs(self, call: Call) -> int:
         """Multiply-accumulates of one application to one sample."""
         return 0
+
+
+class CompoundRule(LayerRule):
+    """The rule of a layer that is made of others: it says which, and they are asked in its place."""
+
+    def parts(self, call: Call) -> list[Call]:
+        """Returns the calls inside ``call``, in order of execution.
+
+        They start from ``call.inputs``, pass tensors on by ``call.inside(part)`` and end in
+        ``call.outputs``. Their layers may be wrapped layers, Keras layers made for the purpose, or objects of
+        a class that has a registered rule; their paths start with ``call.name``.
+        """
+        raise NotImplementedError
+
+    def children(self, layer) -> dict:
+        """Returns {key in the configuration: wrapped layer}."""
+        return {}
+
+    def resize_parts(self, layer, config: dict, keeps: dict[str, np.ndarray]) -> dict:
+        """Returns the layer's configuration once channels are gone.
+
+        Args:
+            layer: the layer.
+            config: its configuration; those of its children are already new.
+            keeps: {last part of a part's path: which of its output channels stay}.
+        """
+        return config
+
+
+def count(keeps: np.ndarray) -> int:
+    """How many channels stay."""
+    return int(keeps.sum())
 
 
 def positions(shape) -> int:

@@ -38,7 +38,8 @@ class Ties:
 
     def resolve(self, ids: np.ndarray) -> np.ndarray:
         """Returns the representative of each id, same shape."""
-        return np.array([self._root(one) for one in ids.tolist()], dtype=np.int64)
+        flat = [self._root(one) for one in ids.reshape(-1).tolist()]
+        return np.array(flat, dtype=np.int64).reshape(ids.shape)
 
     def pins(self) -> dict[int, str]:
         """Returns {representative: reason} of every channel that must stay."""

@@ -2,8 +2,8 @@
 
 from tf_wgsef.callable_module import make_callable
 
-from ._dataflow import Plan as Plan
-from ._dataflow import plan_removal as plan_removal
+from ._plan import Plan as Plan
+from ._plan import plan_removal as plan_removal
 from ._proof import Proof as Proof
 from ._proof import prove_equal as prove_equal
 from ._rebuild import rebuild as rebuild

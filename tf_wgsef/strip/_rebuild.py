@@ -1,159 +1,211 @@
-"""Build the smaller model: the same layers with smaller configurations, and the weights that stay."""
+"""Build the smaller model: the same graph without the calls that disappear, nested models included."""
 
 import random
 
 import keras
-import numpy as np
 
 from tf_wgsef.errors import StripError
-from tf_wgsef.graph import ChannelGraph
-from tf_wgsef.rules import Call, LayerRule
-from tf_wgsef.strip._dataflow import Plan
+from tf_wgsef.rules import Call, TensorKey
+from tf_wgsef.strip._blueprint import Blueprint
+from tf_wgsef.strip._spatial_crop import pre_layers
 
 
-def rebuild(graph: ChannelGraph, plan: Plan):
-    """Returns a new model without the channels that ``plan`` removes; ``graph.model`` stays as it is.
+def rebuild(blueprint: Blueprint):
+    """Returns a new model without what the plan removes; the old one stays as it is.
 
     Args:
-        graph: the channel graph of the model.
-        plan: what goes.
+        blueprint: what each layer becomes.
 
     Raises:
         StripError: if a layer cannot be made again from its configuration.
     """
-    first_use: dict[int, tuple[Call, LayerRule]] = {}
-    for call, rule in zip(graph.calls, graph.rules, strict=True):
-        first_use.setdefault(id(call.layer), (call, rule))
-
-    def clone(layer):
-        if id(layer) not in first_use:
-            return _from_config(layer, layer.get_config())
-        call, rule = first_use[id(layer)]
-        return _from_config(layer, _new_config(graph, plan, call, rule))
-
-    # Cloning carries the compilation along; an optimizer's state would not fit the new shapes.
+    model = blueprint.graph.model
     state = random.getstate()  # initializers and dropout without a seed draw one from Python's generator
     try:
-        model = keras.models.clone_model(graph.model, clone_function=clone)
+        return _Rebuilder(blueprint).model(model)
     except StripError:
         raise
     except Exception as error:  # backends raise errors of classes of their own
         raise StripError(
             f"Expected a model that keras.models.clone_model can make again with fewer channels. Received: "
-            f"model={graph.model.name!r}, for which it says: {_first_line(error)}"
+            f"model={model.name!r}, for which it says: {_first_line(error)}"
         ) from error
     finally:
         random.setstate(state)
-    _copy_weights(graph, plan, model)
-    return model
 
 
-def _new_config(graph: ChannelGraph, plan: Plan, call: Call, rule: LayerRule) -> dict:
-    config = _without_own_regularizers(call.layer.get_config())
-    inputs = [int(plan.keeps(graph.ids[key]).sum()) for key in call.inputs]
-    outputs = [int(plan.keeps(graph.ids[key]).sum()) for key in call.outputs]
-    before = [len(graph.ids[key]) for key in (*call.inputs, *call.outputs)]
-    if [*inputs, *outputs] != before:
-        config = _without_fixed_initializers(config)
-    config = rule.resize(call, config, inputs, outputs)
-    if _needs_new_bias(graph, plan, call, rule):
-        config["use_bias"] = True
-    return config
+class _Rebuilder:
+    """Makes models again, the nested ones first; each layer once, however often it is used."""
+
+    def __init__(self, blueprint: Blueprint):
+        self.blueprint, self.graph, self.plan = blueprint, blueprint.graph, blueprint.plan
+        self._made: dict[int, object] = {}
+        self._numbers = {call.outputs: number for number, call in enumerate(self.graph.calls)}
+
+    def model(self, old):
+        """The smaller version of ``old``, a model of the graph."""
+        new = self._sequential(old) if isinstance(old, keras.Sequential) else self._functional(old)
+        for layer in old.layers:
+            made = self._made.get(id(layer))
+            if made is not None and made is not layer and not isinstance(layer, keras.Model):
+                self.blueprint.set_weights(layer, made)
+        new.trainable = old.trainable
+        return new
+
+    def layer(self, old):
+        """The smaller version of ``old``; ``old`` itself where it is part of no graph."""
+        if id(old) not in self._made:
+            nested = isinstance(old, keras.Model) and id(old) in self.graph.scopes
+            self._made[id(old)] = self.model(old) if nested else self.blueprint.remake(old)
+        return self._made[id(old)]
+
+    def in_front(self, old) -> list:
+        """New layers that crop or pad the input of a layer whose kernel has lost rows or columns."""
+        crop = self.blueprint.crop(old)
+        if crop is None:
+            return []
+        layers = pre_layers(crop, len(old.kernel_size), old.name)
+        return [getattr(keras.layers, kind)(**config, dtype=old.dtype_policy) for kind, config in layers]
+
+    def disappears(self, call: Call, keys: dict[TensorKey, TensorKey]) -> bool:
+        """Whether the call returns its only needed input."""
+        return self._number(call, keys) in self.plan.bypassed
+
+    def needs(self, call: Call, keys: dict[TensorKey, TensorKey]) -> tuple[bool, ...]:
+        """Which inputs the call takes; all, for models and compound layers."""
+        number = self._number(call, keys)
+        return (True,) * len(call.inputs) if number is None else self.plan.needs[number]
+
+    def input_shape(self, key: TensorKey, shape) -> tuple:
+        """The shape of a model's input, with the channels that stay."""
+        kept = int(self.plan.keeps(self.graph.ids[key]).sum())
+        return tuple(shape) if not shape or shape[-1] is None else (*shape[:-1], kept)
+
+    def _number(self, call: Call, keys) -> int | None:
+        """The call's number in the flat graph; None for a model or a compound layer, which is not in it."""
+        number = self._numbers.get(tuple(keys[key] for key in call.outputs))
+        found = number is not None and self.graph.calls[number].layer is call.layer
+        return number if found else None
+
+    def _sequential(self, old):
+        reading, keys = self.graph.scopes[id(old)]
+        source = old.inputs[0]
+        shape = self.input_shape(keys[reading.inputs[0]], source.shape)
+        layers, dtype = [keras.Input(batch_shape=shape, dtype=source.dtype, name=source.name)], source.dtype
+        calls = [call for call in reading.calls if call.inputs]
+        for call in calls:
+            last = call is calls[-1] and len(layers) == 1
+            if self.disappears(call, keys) and dtype == call.layer.compute_dtype and not last:
+                continue
+            layers += [*self.in_front(call.layer), self.layer(call.layer)]
+            dtype = call.layer.compute_dtype
+        new = keras.Sequential(layers, name=old.name, trainable=old.trainable)
+        if old.compiled:
+            new.compile_from_config(old.get_compile_config())
+        return new
+
+    def _functional(self, old):
+        reading, keys = self.graph.scopes[id(old)]
+        tensors = _Tensors()
+        sources = {
+            layer.name: layer for layer in old.operations if isinstance(layer, keras.layers.InputLayer)
+        }
+        inputs = []
+        for key, tensor in zip(reading.inputs, keras.tree.flatten(old.input), strict=True):
+            shape = self.input_shape(keys[key], tensor.shape)
+            optional = sources[key[0]].optional
+            inputs.append(keras.Input(batch_shape=shape, dtype=tensor.dtype, name=key[0], optional=optional))
+            tensors.note(key, inputs[-1])
+        run = _Run(self, reading.calls, keys, tensors, inputs[0])
+        return keras.models.clone_model(
+            old,
+            input_tensors=keras.tree.pack_sequence_as(old.input, inputs),
+            clone_function=run.clone,
+            call_function=run.call,
+        )
 
 
-def _from_config(layer, config: dict):
-    try:
-        # A Python lambda is code of this process already, and loses its globals when serialized.
-        if isinstance(layer, keras.layers.Lambda):
-            new = type(layer).from_config(config, safe_mode=False)
-            new.function = layer.function
-            return new
-        if getattr(getattr(layer, "activation", None), "__name__", "") == "<lambda>":
-            config = {**config, "activation": layer.activation}
-        return type(layer).from_config(config)
-    except (TypeError, ValueError, NotImplementedError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise StripError(
-            f"Expected layers that from_config(get_config()) can make again. Received: "
-            f"{type(layer).__name__} {layer.name!r}, which cannot: {reason}"
-        ) from error
+class _Tensors:
+    """Which keys the new model's tensors have; several, where calls have disappeared."""
+
+    def __init__(self):
+        self._keys: dict[int, set[TensorKey]] = {}
+        self._alive = []  # ids are unique among living objects only
+
+    def note(self, key: TensorKey, tensor) -> None:
+        self._alive.append(tensor)
+        self._keys.setdefault(id(tensor), set()).add(key)
+
+    def is_called(self, tensor, key: TensorKey) -> bool:
+        return key in self._keys.get(id(tensor), ())
 
 
-def _without_own_regularizers(config: dict) -> dict:
-    """Drops the sparsity penalties: they have done their work, and plain Keras can load what remains."""
+class _Run:
+    """One run of ``keras.models.clone_model`` through the graph of a functional model."""
 
-    def ours(value):
-        return isinstance(value, dict) and str(value.get("registered_name", "")).startswith("tf_wgsef>")
+    def __init__(self, rebuilder: _Rebuilder, calls, keys, tensors: _Tensors, source):
+        self.rebuilder, self.keys, self.tensors, self.source = rebuilder, keys, tensors, source
+        self.waiting: dict[int, list[Call]] = {}
+        for call in calls:
+            self.waiting.setdefault(id(call.layer), []).append(call)
+        self.olds: dict[int, object] = {}
 
-    return {key: None if ours(value) else value for key, value in config.items()}
+    def clone(self, old):
+        """Keras asks for the new layer; one that is not called any more need not be made."""
+        calls = self.waiting[id(old)]
+        lives = any(self._lives(call) and not self.rebuilder.disappears(call, self.keys) for call in calls)
+        new = self.rebuilder.layer(old) if lives else old
+        self.olds[id(new)] = old
+        return new
+
+    def call(self, new, *args, **kwargs):
+        """Keras has the new layer called: as before, on fewer inputs, or not at all."""
+        old = self.olds[id(new)]
+        call = self._find(old, _tensors_in((args, kwargs)))
+        result = self._result(call, old, new, args, kwargs)
+        flat = keras.tree.flatten(result)
+        for key in call.outputs:
+            self.tensors.note(key, flat[key[2]])
+        return result
+
+    def _result(self, call: Call, old, new, args, kwargs):
+        if not self._lives(call):
+            # Nobody looks at these; they stand where Keras expects tensors.
+            count = 1 + max(key[2] for key in call.outputs)
+            return [keras.layers.Identity()(self.source) for _ in range(count)]
+        takes = self.rebuilder.needs(call, self.keys)
+        if self.rebuilder.disappears(call, self.keys):
+            tensor = _tensors_in((args, kwargs))[takes.index(True)]
+            policy = getattr(old, "compute_dtype", tensor.dtype)
+            same = keras.backend.standardize_dtype(tensor.dtype) == policy
+            return tensor if same else keras.layers.Identity(name=old.name, dtype=old.dtype_policy)(tensor)
+        if not all(takes):
+            args = ([one for one, take in zip(args[0], takes, strict=True) if take], *args[1:])
+        for layer in self.rebuilder.in_front(old) if isinstance(old, keras.Layer) else ():
+            args = (layer(args[0]), *args[1:])
+        return new(*args, **kwargs)
+
+    def _lives(self, call: Call) -> bool:
+        return any(self.keys[key] in self.rebuilder.plan.needed for key in call.outputs)
+
+    def _find(self, old, tensors) -> Call:
+        """The call of the layer that takes these tensors: of the old model, and not run yet."""
+        waiting = self.waiting[id(old)]
+        fits = [
+            call
+            for call in waiting
+            if len(call.inputs) == len(tensors)
+            and all(self.tensors.is_called(*pair) for pair in zip(tensors, call.inputs, strict=True))
+        ]
+        call = max(fits, key=self._lives)  # where two fit, the inputs are the same: the one that matters
+        if len(waiting) > 1:
+            waiting.remove(call)
+        return call
 
 
-def _without_fixed_initializers(config: dict) -> dict:
-    """Replaces initializers that hold one value per entry: they do not fit fewer channels."""
-
-    def fixed(value):
-        inner = value.get("config") if isinstance(value, dict) else None
-        return isinstance(inner, dict) and not isinstance(inner.get("value", 0), int | float)
-
-    return {
-        key: "zeros" if key.endswith("_initializer") and fixed(value) else value
-        for key, value in config.items()
-    }
+def _tensors_in(arguments) -> list:
+    return [one for one in keras.tree.flatten(arguments) if isinstance(one, keras.KerasTensor)]
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-
-
-def _constants_cut(graph: ChannelGraph, plan: Plan, call: Call) -> list[np.ndarray]:
-    """Per input, the constants of the channels that go; 0 for channels that stay or were unused."""
-    cut = []
-    for key in call.inputs:
-        value = plan.values[key]
-        goes = ~plan.keeps(graph.ids[key]) & np.isfinite(value)
-        cut.append(np.where(goes, value, 0.0))
-    return cut
-
-
-def _absorbed(graph: ChannelGraph, plan: Plan, call: Call, rule: LayerRule) -> np.ndarray | None:
-    """What the layer's bias must take in, for the output channels that stay; None if nothing."""
-    total = rule.absorb(call, _constants_cut(graph, plan, call))
-    if total is None or not total.any():
-        return None
-    return total[plan.keeps(graph.ids[call.outputs[0]])]
-
-
-def _needs_new_bias(graph: ChannelGraph, plan: Plan, call: Call, rule: LayerRule) -> bool:
-    has_bias = getattr(call.layer, "use_bias", True)
-    return not has_bias and _absorbed(graph, plan, call, rule) is not None
-
-
-def _copy_weights(graph: ChannelGraph, plan: Plan, model) -> None:
-    done = set()
-    for call, rule, axes in zip(graph.calls, graph.rules, graph.parameters, strict=True):
-        old = call.layer
-        if id(old) in done or not getattr(old, "weights", None):
-            continue
-        done.add(id(old))
-        new = model.get_layer(old.name)
-        kept = [_cut(plan, axes, weight) for weight in old.weights]
-        if _needs_new_bias(graph, plan, call, rule):
-            targets = [weight for weight in new.weights if weight is not new.bias]
-            new.bias.assign(np.zeros(new.bias.shape))  # whatever its initializer gave it
-        else:
-            targets = new.weights
-        for target, value in zip(targets, kept, strict=True):
-            target.assign(value)
-        absorbed = _absorbed(graph, plan, call, rule)
-        if absorbed is not None:
-            bias = keras.ops.convert_to_numpy(new.bias).astype(np.float64)
-            new.bias.assign(bias + absorbed)
-        new.trainable = old.trainable
-
-
-def _cut(plan: Plan, axes, weight) -> np.ndarray:
-    value = keras.ops.convert_to_numpy(weight)
-    for axis in axes:
-        if axis.variable is weight:
-            value = np.compress(plan.keeps(axis.ids), value, axis=axis.axis)
-    return value

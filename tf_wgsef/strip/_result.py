@@ -14,7 +14,8 @@ class StrippedLayer:
         name: the layer's name.
         kind: its class.
         before: number of its output channels before.
-        after: and after.
+        after: and after; 0 where the whole layer has vanished.
+        window: how its kernel's window shrinks, such as ``5×5 → 3×3``; empty if it does not.
         reason: why channels stayed that could not go; empty if there is nothing to explain.
     """
 
@@ -22,6 +23,7 @@ class StrippedLayer:
     kind: str
     before: int
     after: int
+    window: str = ""
     reason: str = ""
 
 
@@ -31,13 +33,21 @@ class StripResult:
 
     Attributes:
         model: the new, smaller model; the one that was passed in is unchanged.
-        layers: every layer with weights, in order of execution.
+        layers: every layer with weights, in order of execution; those of nested models and the parts of
+            compound layers by their path, such as ``encoder/conv1`` or ``attention/query``.
+        vanished: names of all layers that are no more: on a branch of zeros, or returning their input.
         proof: the comparison of the two models on random inputs.
     """
 
     model: Any
     layers: tuple[StrippedLayer, ...]
+    vanished: tuple[str, ...]
     proof: Proof
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything went."""
+        return bool(self.removed or self.vanished or any(row.window for row in self.layers))
 
     @property
     def removed(self) -> dict[str, int]:
@@ -68,8 +78,12 @@ class StripResult:
         """Returns one line per layer: ``conv1 (Conv2D): kept 5 of 20``, with the reason for what stayed."""
         lines = []
         for layer in self.layers:
+            window = f", window {layer.window}" if layer.window else ""
             because = f": {layer.reason}" if layer.reason else ""
-            lines.append(f"{layer.name} ({layer.kind}): kept {layer.after} of {layer.before}{because}")
+            kept = f"kept {layer.after} of {layer.before}"
+            lines.append(f"{layer.name} ({layer.kind}): {kept}{window}{because}")
+        if self.vanished:
+            lines.append(f"vanished: {', '.join(self.vanished)}")
         lines.append(
             f"largest output difference {self.max_abs_diff:.2g} over a range of {self.output_range:.3g} "
             f"({self.proof.samples} random inputs)"

@@ -1,13 +1,16 @@
 """What a model costs and what can be removed from it, layer by layer."""
 
 import dataclasses
+import os
+from collections.abc import Iterator
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from tf_wgsef.graph import build_channel_graph, profile
-from tf_wgsef.strip import plan_removal
+from tf_wgsef.graph import ChannelGraph, Profile, build_channel_graph, profile
+from tf_wgsef.report import plot_channel_graph
+from tf_wgsef.strip import Plan, plan_removal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,45 +84,54 @@ class Inspection:
         return table
 
 
-def inspect_model(model) -> Inspection:
+def inspect_model(
+    model, *, graph_file: str | os.PathLike | None = None, overwrite: bool = False
+) -> Inspection:
     """Reads a model's graph and says, per layer, what it costs and what can go.
 
     Args:
         model: a built Sequential or functional ``keras.Model``.
+        graph_file: a .svg, .png or .pdf file to draw the graph into: which channels hang together, which
+            ``strip`` removes now, and why the rest stays.
+        overwrite: whether an existing ``graph_file`` may be replaced.
 
     Raises:
-        InputError: if the graph of the model cannot be read.
+        InputError: if the graph of the model cannot be read, or ``graph_file`` cannot be written.
 
     Example:
         ``inspect_model(keras.models.load_model("model.keras")).layers[0].removable``
     """
     graph = build_channel_graph(model)
     cost, plan = profile(graph), plan_removal(graph)
+    if graph_file is not None:
+        keeps = {key: plan.keeps(ids) for key, ids in graph.ids.items()}
+        plot_channel_graph(graph, graph_file, keeps=keeps, reasons=plan.reasons, overwrite=overwrite)
+    rows = tuple(_inspect_layers(graph, cost, plan))
+    return Inspection(graph.model.name, rows, cost.parameters, cost.macs)
+
+
+def _inspect_layers(graph: ChannelGraph, cost: Profile, plan: Plan) -> Iterator[InspectedLayer]:
     ids = {call.name: graph.ids[call.outputs[0]] for call in graph.calls if call.outputs}
     makers: dict[int, dict[str, None]] = {}
     for call, axes in zip(graph.calls, graph.parameters, strict=True):
         for axis in axes:
             if axis.role == "produce":
-                for one in axis.ids.tolist():
+                for one in axis.ids.reshape(-1).tolist():
                     makers.setdefault(one, {})[call.name] = None
     grouped = {one for one in makers if one not in graph.pins}
-    rows = []
     for layer in cost.layers:
         if not layer.parameters:
             continue
         mine = [one for one in ids[layer.name].tolist() if one in grouped and layer.name in makers[one]]
         tied = ", ".join(dict.fromkeys(name for one in mine for name in makers[one] if name != layer.name))
         pins = sorted({graph.pins[one] for one in ids[layer.name].tolist() if one in graph.pins})
-        rows.append(
-            InspectedLayer(
-                name=layer.name,
-                kind=layer.kind,
-                channels=layer.channels,
-                parameters=layer.parameters,
-                macs=layer.macs,
-                removable=len(mine),
-                idle=int((~plan.keeps(ids[layer.name])).sum()),
-                reason="; ".join([*pins, *([f"tied: {tied}"] if tied else [])]),
-            )
+        yield InspectedLayer(
+            name=layer.name,
+            kind=layer.kind,
+            channels=layer.channels,
+            parameters=layer.parameters,
+            macs=layer.macs,
+            removable=len(mine),
+            idle=int((~plan.keeps(ids[layer.name])).sum()),
+            reason="; ".join([*pins, *([f"tied: {tied}"] if tied else [])]),
         )
-    return Inspection(graph.model.name, tuple(rows), cost.parameters, cost.macs)

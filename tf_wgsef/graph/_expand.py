@@ -1,0 +1,143 @@
+"""Look inside nested models and compound layers: one flat list of calls, whatever the nesting."""
+
+import dataclasses
+
+import keras
+
+from tf_wgsef.errors import InputError
+from tf_wgsef.graph._check_model import check_keras_model
+from tf_wgsef.graph._read import Reading, read_calls
+from tf_wgsef.rules import BarrierRule, Call, CompoundRule, LayerRule, TensorKey, choose_rule
+
+
+@dataclasses.dataclass(frozen=True)
+class Compound:
+    """A layer that is made of others.
+
+    Attributes:
+        call: its first application.
+        rule: its rule.
+        parts: the calls inside.
+    """
+
+    call: Call
+    rule: CompoundRule
+    parts: tuple[Call, ...]
+
+
+@dataclasses.dataclass
+class Expansion:
+    """A model as a flat list of calls, each with its rule.
+
+    Attributes:
+        steps: (call, rule) in order of execution.
+        scopes: {id(model): (its own reading, {its tensor keys: keys of the flat list})} of the model and of
+            the first application of each nested one.
+        compounds: {id(layer): what it is made of}.
+        mirrors: [(key, key)] of tensors that further applications of a nested model share with its first.
+        nested: every application of a nested model.
+    """
+
+    steps: list[tuple[Call, LayerRule]]
+    scopes: dict[int, tuple[Reading, dict[TensorKey, TensorKey]]]
+    compounds: dict[int, Compound]
+    mirrors: list[tuple[TensorKey, TensorKey]]
+    nested: list[Call]
+
+
+def expand_model(model) -> Expansion:
+    """Reads ``model`` and, in place of nested models and compound layers, what they are made of.
+
+    Args:
+        model: a built Sequential or functional ``keras.Model``.
+
+    Raises:
+        InputError: if the graph of the model cannot be read.
+    """
+    reading = read_calls(model)
+    keys = {key: key for call in reading.calls for key in (*call.inputs, *call.outputs)}
+    expansion = Expansion([], {id(model): (reading, keys)}, {}, [], [])
+    for call in reading.calls:
+        _expand(call, expansion)
+    return expansion
+
+
+def _expand(call: Call, expansion: Expansion) -> None:
+    if isinstance(call.layer, keras.Model):
+        reading = _read_nested(call)
+        if isinstance(reading, Reading):
+            _inline(call, reading, expansion)
+        else:
+            expansion.steps.append((call, BarrierRule(reading)))
+        return
+    rule = choose_rule(call)
+    if isinstance(rule, CompoundRule):
+        parts = tuple(rule.parts(call))
+        expansion.compounds.setdefault(id(call.layer), Compound(call, rule, parts))
+        for part in parts:
+            _expand(part, expansion)
+    else:
+        expansion.steps.append((call, rule))
+
+
+def _read_nested(call: Call) -> Reading | str:
+    """The nested model's own calls, or why it cannot be looked into."""
+    if call.extras:
+        return f"it is called with {', '.join(call.extras)}"
+    try:
+        reading = read_calls(check_keras_model(call.layer))
+    except InputError:
+        return "it is a model whose graph cannot be read"
+    if len(reading.inputs) != len(call.inputs):
+        return "it is called with other inputs than it was built with"
+    return reading
+
+
+def _inline(call: Call, reading: Reading, expansion: Expansion) -> None:
+    """Puts the nested model's calls in the place of ``call``, with keys of their own."""
+    name, index, _ = call.outputs[0]
+    keys: dict[TensorKey, TensorKey] = dict(zip(reading.inputs, call.inputs, strict=True))
+    aliases = []
+    for inner, outer in zip(_used_outputs(call, reading), call.outputs, strict=True):
+        if inner in keys:  # an input that is returned, or one tensor that is returned twice
+            aliases.append((inner, outer))
+        else:
+            keys[inner] = outer
+    for one in reading.calls:
+        for inner in (*one.inputs, *one.outputs):
+            keys.setdefault(inner, (f"{name}:{index}:{call.name}/{inner[0]}", inner[1], inner[2]))
+    _remember(call, reading, keys, expansion)
+    expansion.nested.append(call)
+    for one in reading.calls:
+        if one.inputs:
+            _expand(_moved(one, call, keys), expansion)
+    for inner, outer in aliases:
+        shape = call.output_shapes[call.outputs.index(outer)]
+        alias = keras.layers.Identity(name=f"{call.layer.name}_output")
+        path = f"{call.name}/output"
+        _expand(Call(alias, (keys[inner],), (outer,), (shape,), (shape,), ("0",), path=path), expansion)
+
+
+def _used_outputs(call: Call, reading: Reading) -> list[TensorKey]:
+    """The nested model's outputs that the model around it uses."""
+    return [reading.outputs[number] for number in call.numbers]
+
+
+def _moved(one: Call, call: Call, keys: dict[TensorKey, TensorKey]) -> Call:
+    """A call of the nested model as one of the model around it."""
+    return dataclasses.replace(
+        one,
+        inputs=tuple(keys[key] for key in one.inputs),
+        outputs=tuple(keys[key] for key in one.outputs),
+        path=f"{call.name}/{one.layer.name}",
+        times=one.times * call.times,
+    )
+
+
+def _remember(call: Call, reading: Reading, keys, expansion: Expansion) -> None:
+    """Notes the first application; the tensors of later ones have the same channels."""
+    if id(call.layer) not in expansion.scopes:
+        expansion.scopes[id(call.layer)] = (reading, keys)
+        return
+    _, first = expansion.scopes[id(call.layer)]
+    expansion.mirrors.extend((first[inner], keys[inner]) for inner in keys)
