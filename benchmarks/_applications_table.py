@@ -125,6 +125,11 @@ def _left(found) -> str:
     return "## Channels of zero groups left, by layer\n\n" + "\n".join(lines) if lines else ""
 
 
+def _some(names: list[str], shown: int = 2) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
 def _reasons(found) -> str:
     lines = []
     for row in found:
@@ -132,7 +137,7 @@ def _reasons(found) -> str:
         for name, reason in row.get("skipped", {}).items():
             layers.setdefault(reason, []).append(name)
         lines += [
-            f"- {row['model']}, {len(names)} layers: {reason} ({', '.join(names)})"
+            f"- {row['model']}, {len(names)} layers: {reason} ({_some(names)})"
             for reason, names in layers.items()
         ]
     return "## Layers that kept channels, and why\n\n" + "\n".join(lines) if lines else ""

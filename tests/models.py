@@ -260,7 +260,7 @@ def attention():
     x = layers.LayerNormalization(name="norm")(layers.Add(name="sum")([x, y]))
     y = layers.Dense(12, activation="gelu", name="hidden")(x)
     x = layers.Add(name="sum2")([x, layers.Dense(8, name="back")(y)])
-    y = layers.Dense(6, activation="relu", name="query")(x)
+    y = layers.Dense(8, activation="relu", name="query")(x)
     x = layers.GroupQueryAttention(3, 4, 2, name="groups")(y, x)
     x = layers.GlobalAveragePooling1D(name="gap")(x)
     return keras.Model(inputs, layers.Dense(3, name="logits")(x), name="attention")
@@ -328,6 +328,9 @@ ALL = {
         matched,
         recurrent,
         encoder_decoder,
+        grouped,
+        nested,
+        attention,
     )
 }
 

@@ -137,12 +137,17 @@ def _kernels(leaf: dict) -> list:
 
 def _gammas(model, generator) -> None:
     """Scales of normalizations; the shift stays, or goes too."""
-    for leaf in _some(generator, [leaf for leaf in _leaves(model) if {"gamma", "scale"} & leaf.keys()], 0.7):
-        weight = leaf.get("gamma", leaf.get("scale"))
-        chosen = _half(generator, weight.shape[0])
-        _zero(weight, 0, chosen)
+    for leaf in _some(generator, [leaf for leaf in _leaves(model) if _gamma(leaf) is not None], 0.7):
+        chosen = _half(generator, _gamma(leaf).shape[0])
+        _zero(_gamma(leaf), 0, chosen)
         if "beta" in leaf and generator.random() < 0.4:
             _zero(leaf["beta"], 0, chosen)
+
+
+def _gamma(leaf: dict):
+    """The scale of a normalization; that of an attention is a single number."""
+    weight = leaf.get("gamma", leaf.get("scale"))
+    return weight if weight is not None and len(weight.shape) else None
 
 
 def _layers(model, generator) -> None:

@@ -36,6 +36,7 @@ class Expansion:
         compounds: {id(layer): what it is made of}.
         mirrors: [(key, key)] of tensors that further applications of a nested model share with its first.
         nested: every application of a nested model.
+        masked: tensors that may carry a mask.
     """
 
     steps: list[tuple[Call, LayerRule]]
@@ -43,6 +44,7 @@ class Expansion:
     compounds: dict[int, Compound]
     mirrors: list[tuple[TensorKey, TensorKey]]
     nested: list[Call]
+    masked: set[TensorKey]
 
 
 def expand_model(model) -> Expansion:
@@ -56,19 +58,21 @@ def expand_model(model) -> Expansion:
     """
     reading = read_calls(model)
     keys = {key: key for call in reading.calls for key in (*call.inputs, *call.outputs)}
-    expansion = Expansion([], {id(model): (reading, keys)}, {}, [], [])
+    expansion = Expansion([], {id(model): (reading, keys)}, {}, [], [], set())
     for call in reading.calls:
         _expand(call, expansion)
     return expansion
 
 
 def _expand(call: Call, expansion: Expansion) -> None:
+    if not expansion.masked.isdisjoint(call.inputs):
+        call = dataclasses.replace(call, masked=True)
     if isinstance(call.layer, keras.Model):
         reading = _read_nested(call)
         if isinstance(reading, Reading):
             _inline(call, reading, expansion)
         else:
-            expansion.steps.append((call, BarrierRule(reading)))
+            _append(call, BarrierRule(reading), expansion)
         return
     rule = choose_rule(call)
     if isinstance(rule, CompoundRule):
@@ -77,18 +81,30 @@ def _expand(call: Call, expansion: Expansion) -> None:
         for part in parts:
             _expand(part, expansion)
     else:
-        expansion.steps.append((call, rule))
+        _append(call, rule, expansion)
+
+
+def _append(call: Call, rule: LayerRule, expansion: Expansion) -> None:
+    expansion.steps.append((call, rule))
+    layer = call.layer
+    makes = isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False)
+    # Raw operations drop a mask, and so do layers that know nothing of it. One per step needs steps.
+    passes = call.masked and getattr(layer, "supports_masking", not isinstance(layer, keras.Operation))
+    if makes or passes:
+        shapes = zip(call.outputs, call.output_shapes, strict=True)
+        expansion.masked.update(key for key, shape in shapes if len(shape) > 2)
 
 
 def _read_nested(call: Call) -> Reading | str:
     """The nested model's own calls, or why it cannot be looked into."""
-    if call.extras:
-        return f"it is called with {', '.join(call.extras)}"
+    unknown = [name for name in call.extras if name != "mask"]
+    if unknown:
+        return f"it is called with {', '.join(unknown)}"
     try:
         reading = read_calls(check_keras_model(call.layer))
     except InputError:
         return "it is a model whose graph cannot be read"
-    if len(reading.inputs) != len(call.inputs):
+    if len(reading.inputs) != len(_own_inputs(call)):
         return "it is called with other inputs than it was built with"
     return reading
 
@@ -96,7 +112,7 @@ def _read_nested(call: Call) -> Reading | str:
 def _inline(call: Call, reading: Reading, expansion: Expansion) -> None:
     """Puts the nested model's calls in the place of ``call``, with keys of their own."""
     name, index, _ = call.outputs[0]
-    keys: dict[TensorKey, TensorKey] = dict(zip(reading.inputs, call.inputs, strict=True))
+    keys: dict[TensorKey, TensorKey] = dict(zip(reading.inputs, _own_inputs(call), strict=True))
     aliases = []
     for inner, outer in zip(_used_outputs(call, reading), call.outputs, strict=True):
         if inner in keys:  # an input that is returned, or one tensor that is returned twice
@@ -116,6 +132,11 @@ def _inline(call: Call, reading: Reading, expansion: Expansion) -> None:
         alias = keras.layers.Identity(name=f"{call.layer.name}_output")
         path = f"{call.name}/output"
         _expand(Call(alias, (keys[inner],), (outer,), (shape,), (shape,), ("0",), path=path), expansion)
+
+
+def _own_inputs(call: Call) -> list[TensorKey]:
+    """The inputs of a nested model, without the mask that Keras passes along with them."""
+    return [key for key, given in zip(call.inputs, call.given, strict=True) if given != "mask"]
 
 
 def _used_outputs(call: Call, reading: Reading) -> list[TensorKey]:

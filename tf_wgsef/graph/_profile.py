@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tf_wgsef.graph._channel_graph import ChannelGraph, build_channel_graph
-from tf_wgsef.rules import BarrierRule
+from tf_wgsef.rules import BarrierRule, Call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,15 +88,32 @@ def profile(model) -> Profile:
         weights = getattr(call.layer, "weights", [])
         if isinstance(rule, BarrierRule) and weights:
             unknown[call.name] = rule.reason
-        rows[call.name] = LayerCost(
-            name=call.name,
-            kind=type(call.layer).__name__,
-            channels=(call.output_shapes[0][-1] or 0) if call.output_shapes[0] else 0,
-            parameters=sum(_size(weight) for weight in weights),
-            macs=macs,
-            bytes=sum(_size(weight) * _item_size(weight) for weight in weights),
-        )
+        rows[call.name] = _row(call, macs, weights)
+    for row in _rest_of_compounds(graph):
+        rows[row.name] = row
     return Profile(tuple(rows.values()), unknown)
+
+
+def _rest_of_compounds(graph: ChannelGraph):
+    """Rows for weights of compound layers that none of their parts holds, such as a scale."""
+    covered = {id(weight) for call in graph.calls for weight in getattr(call.layer, "weights", ())}
+    for compound in graph.compounds.values():
+        layer = compound.call.layer
+        weights = [weight for weight in layer.weights if id(weight) not in covered]
+        if weights:
+            covered.update(map(id, weights))
+            yield _row(compound.call, 0, weights)
+
+
+def _row(call: Call, macs: int, weights) -> LayerCost:
+    return LayerCost(
+        name=call.name,
+        kind=type(call.layer).__name__,
+        channels=(call.output_shapes[0][-1] or 0) if call.output_shapes[0] else 0,
+        parameters=sum(_size(weight) for weight in weights),
+        macs=macs,
+        bytes=sum(_size(weight) * _item_size(weight) for weight in weights),
+    )
 
 
 def _size(variable) -> int:

@@ -26,6 +26,7 @@ class Call:
         extras: names of further arguments that change what the layer computes, such as a mask.
         path: the layer's name behind those of the models it lies in (``"encoder/conv1"``).
         numbers: per output, which one it is of all that the layer returns.
+        masked: whether an input may carry the mask of an ``Embedding`` or ``Masking`` layer before.
         times: how often the layer runs in one application (the steps of ``TimeDistributed``).
     """
 
@@ -39,6 +40,7 @@ class Call:
     extras: tuple[str, ...] = ()
     path: str = ""
     numbers: tuple[int, ...] = (0,)
+    masked: bool = False
     times: int = 1
 
     @property

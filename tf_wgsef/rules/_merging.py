@@ -59,7 +59,7 @@ class ElementwiseMergeRule(LayerRule):
         ]
         # One of the inputs that stay has the shape of the output: it is not broadcast any more.
         full = [shape[1:] == call.output_shapes[0][1:] for shape in call.input_shapes]
-        if not any(full) or carries_mask(call.layer):
+        if not any(full) or call.masked:
             return [True] * len(drop)
         if not any(one and not out for one, out in zip(full, drop, strict=True)):
             drop[full.index(True)] = False
@@ -67,7 +67,7 @@ class ElementwiseMergeRule(LayerRule):
 
     def identity(self, call: Call, needed: list[bool]) -> bool:
         # What was dropped is neutral, and what is left has the shape of the output.
-        return sum(needed) == 1 and not carries_mask(call.layer)
+        return sum(needed) == 1 and not call.masked
 
     def neutral_values(self, call: Call) -> list[float | None]:
         """Per input, the number that changes nothing there, or None."""
@@ -79,7 +79,7 @@ class _MaskedMergeRule(ElementwiseMergeRule):
     """Merges that read the masks of their inputs: what is masked out does not count."""
 
     def refusal(self, call: Call) -> str | None:
-        return "its inputs carry a mask, which it reads" if carries_mask(call.layer) else None
+        return "its inputs carry a mask, which it reads" if call.masked else None
 
 
 @register_rule(keras.layers.Add)
@@ -181,13 +181,13 @@ class ConcatenateRule(LayerRule):
         return np.split(used[0], ends[:-1])
 
     def needs(self, call: Call, values: list[np.ndarray], keeps: list[np.ndarray]) -> list[bool]:
-        if not _joins_channels(call) or carries_mask(call.layer):
+        if not _joins_channels(call) or call.masked:
             return [True] * len(call.inputs)
         kept = [bool(keep.any()) for keep in keeps]
         return kept if any(kept) else [True, *kept[1:]]
 
     def identity(self, call: Call, needed: list[bool]) -> bool:
-        return sum(needed) == 1 and not carries_mask(call.layer)
+        return sum(needed) == 1 and not call.masked
 
 
 @register_operation("Stack")
@@ -216,19 +216,6 @@ def common_constants(values: list[np.ndarray]) -> np.ndarray:
 def scaled(values: np.ndarray, scale) -> np.ndarray:
     """Constants times ``scale``, shapes (channels,); zero where the scale is, even for live channels."""
     return np.where(np.equal(scale, 0), 0.0, values * scale)
-
-
-def carries_mask(layer) -> bool:
-    """Whether an input of the layer carries a mask that Keras passes on from ``Masking`` or ``Embedding``.
-
-    Args:
-        layer: a layer, an operation, or a stand-in for a part of a layer.
-    """
-    try:
-        tensors = keras.tree.flatten(layer.input)
-    except (AttributeError, ValueError):  # never called on symbolic tensors
-        return False
-    return any(getattr(tensor, "_keras_mask", None) is not None for tensor in tensors)
 
 
 def _joins_channels(call: Call) -> bool:

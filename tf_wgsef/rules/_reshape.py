@@ -4,7 +4,6 @@ import keras
 import numpy as np
 
 from tf_wgsef.rules._call import Call
-from tf_wgsef.rules._merging import carries_mask
 from tf_wgsef.rules._registry import register_operation, register_rule
 from tf_wgsef.rules._rule import LayerRule, count
 from tf_wgsef.rules._ties import Ties
@@ -32,7 +31,7 @@ class LayoutRule(LayerRule):
         return [used[0].reshape(_pixels(call), -1).any(0)]
 
     def identity(self, call: Call, needed: list[bool]) -> bool:
-        return call.input_shapes[0] == call.output_shapes[0] and not carries_mask(call.layer)
+        return call.input_shapes[0] == call.output_shapes[0] and not call.masked
 
 
 @register_rule(keras.layers.Flatten)
@@ -76,7 +75,7 @@ class PermuteRule(LayerRule):
         return None if last else f"it moves the channels: dims={call.layer.dims}"
 
     def identity(self, call: Call, needed: list[bool]) -> bool:
-        return list(call.layer.dims) == sorted(call.layer.dims) and not carries_mask(call.layer)
+        return list(call.layer.dims) == sorted(call.layer.dims) and not call.masked
 
 
 @register_operation("Transpose")
@@ -89,7 +88,7 @@ class TransposeRule(LayerRule):
 
     def identity(self, call: Call, needed: list[bool]) -> bool:
         order = self.order(call)
-        return order == sorted(order) and not carries_mask(call.layer)
+        return order == sorted(order) and not call.masked
 
     def order(self, call: Call) -> list[int]:
         """The input's axes in the order of the output's."""

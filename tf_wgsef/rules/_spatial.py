@@ -4,7 +4,6 @@ import keras
 import numpy as np
 
 from tf_wgsef.rules._call import Call
-from tf_wgsef.rules._merging import carries_mask
 from tf_wgsef.rules._registry import register_keras_layer, register_operation, register_rule
 from tf_wgsef.rules._rule import LIVE, LayerRule
 from tf_wgsef.rules._ties import Ties
@@ -21,7 +20,7 @@ class SpatialRule(LayerRule):
         return None
 
     def identity(self, call: Call, needed: list[bool]) -> bool:
-        return self.moves_nothing(call.layer) and not carries_mask(call.layer)
+        return self.moves_nothing(call.layer) and not call.masked
 
     def moves_nothing(self, layer) -> bool:
         """Whether every value stays where it is."""
