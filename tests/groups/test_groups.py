@@ -14,9 +14,25 @@ from tf_wgsef.errors import InputError
 GROUPED = [name for name in models.ALL]
 
 
-def member_values(model, member):
-    layer, _, name = member.variable.partition("/")
-    return next(w for w in model.get_layer(layer).weights if w.path.endswith(f"{layer}/{name}")).numpy()
+def variable_named(model, key):
+    """The variable ``layer/variable``, or ``model/layer/variable`` in a nested model."""
+    for layer in model.layers:
+        inside = key.removeprefix(f"{layer.name}/")
+        if inside != key and isinstance(layer, keras.Model):
+            return variable_named(layer, inside)
+        if inside != key:
+            return next(w for w in layer.weights if w.path.endswith(f"{layer.name}/{inside}"))
+    raise KeyError(key)
+
+
+def entries(member, value):
+    """(group, index of an entry or slice of ``value``) of everything in a group."""
+    for place, group in np.ndenumerate(member.ids):
+        if group >= 0:
+            index = [slice(None)] * value.ndim
+            for axis, position in zip(member.axes, place, strict=True):
+                index[axis] = position
+            yield int(group), tuple(index)
 
 
 @pytest.mark.parametrize("name", GROUPED)
@@ -25,10 +41,9 @@ def test_norms_are_those_of_a_loop(name):
     groups = tf_wgsef.build_groups(model)
     squares = np.zeros(groups.num_groups)
     for member in groups.members:
-        value = member_values(model, member)
-        for index, group in enumerate(member.ids):
-            if group >= 0:
-                squares[group] += (np.take(value, index, axis=member.axes[0]).astype(float) ** 2).sum()
+        value = variable_named(model, member.variable).numpy()
+        for group, index in entries(member, value):
+            squares[group] += (value[index].astype(float) ** 2).sum()
     np.testing.assert_allclose(groups.norms(model), np.sqrt(squares), rtol=1e-6)
 
 
@@ -40,14 +55,10 @@ def test_scaling_touches_the_groups_and_nothing_else(name):
     factors = np.random.default_rng(0).uniform(0, 2, groups.num_groups)
     expected = dict(before)
     for member in groups.members:
-        layer, _, variable = member.variable.partition("/")
-        path = next(p for p in before if p.endswith(f"{layer}/{variable}"))
+        path = variable_named(model, member.variable).path
         value = before[path].copy()
-        for index, group in enumerate(member.ids):
-            if group >= 0:
-                sl = [slice(None)] * value.ndim
-                sl[member.axes[0]] = index
-                value[tuple(sl)] *= np.float32(factors[group])
+        for group, index in entries(member, value):
+            value[index] *= np.float32(factors[group])
         expected[path] = value
     groups.scale(model, factors)
     for weight in model.weights:

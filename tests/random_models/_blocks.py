@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from tests.random_models import _convolutions as convolutions
 from tests.random_models import _elementwise as elementwise
 from tests.random_models._merges import cross_attention, join, merge_same
 from tests.random_models._mixing import recurrent_layer
@@ -44,7 +45,7 @@ def keep_shape(maker, x):
     return x
 
 
-@register(BLOCKS, weight=5)
+@register(BLOCKS, weight=8)
 def residual(maker, x):
     y = keep_shape(maker, x)
     if maker.chance(0.3):
@@ -57,7 +58,7 @@ def residual(maker, x):
     return x + 0.3 * y if kind == "scaled" else merge_same(maker, [x, y])
 
 
-@register(BLOCKS, weight=3)
+@register(BLOCKS, weight=6)
 def branches(maker, x):
     """Two or three branches of different widths, joined; or of the same, merged."""
     count, same = maker.whole(2, 3), maker.chance(0.5)
@@ -82,6 +83,24 @@ def squeeze_and_excite(maker, x):
         s = maker.layer(layers.Dense, channels, activation="hard_sigmoid")(s)
         s = maker.layer(layers.Reshape, (1,) * (rank - 2) + (channels,))(s)
     return maker.layer(layers.Multiply)([x, s]) if maker.chance(0.7) else x * s
+
+
+@register(BLOCKS, 3, 4, 5, weight=14)
+def conv_chain(maker, x):
+    """Convolution, layers that move or scale each channel by itself, convolution: what real models are."""
+    between = {convolutions.zero_padding: 3, convolutions.pooling: 1.5, convolutions.cropping: 1}
+    between.update({convolutions.up_sampling: 1, elementwise.batch_normalization: 3})
+    between.update({elementwise.activation: 2, elementwise.activation_layer: 1, elementwise.prelu: 2})
+    if len(x.shape) < 5:
+        between[convolutions.depthwise] = 1.5
+    x = project(maker, x, maker.units())
+    for _ in range(maker.whole(1, 3)):
+        layer = maker.weighted(between)(maker, tuple(x.shape[1:]))
+        x = x if layer is None else layer(x)
+    kernel = tuple(maker.whole(1, min(3, size)) for size in x.shape[1:-1])
+    conv = getattr(layers, f"Conv{len(kernel)}D")
+    padding = maker.pick(["valid", "valid", "same"])
+    return maker.layer(conv, maker.units(), kernel, padding=padding, activation=maker.activation())(x)
 
 
 @register(BLOCKS, weight=1.5)

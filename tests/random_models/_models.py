@@ -10,7 +10,7 @@ from tests.random_models._registry import BLOCKS, apply_block, apply_layer, draw
 _DEEPEST = 2
 
 
-@register(BLOCKS, weight=2.5)
+@register(BLOCKS, weight=4)
 def shared_layer(maker, x):
     """One layer on two tensors of the same shape, or twice in a row."""
     other = keep_shape(maker, x)
@@ -21,7 +21,7 @@ def shared_layer(maker, x):
     return merge_same(maker, [left, layer(other)])
 
 
-@register(BLOCKS, weight=2.5)
+@register(BLOCKS, weight=4)
 def nested(maker, x):
     """A model inside: used once, twice in a row, or on two tensors."""
     if maker.depth >= _DEEPEST:
@@ -38,7 +38,7 @@ def nested(maker, x):
     return y
 
 
-@register(BLOCKS, weight=0.7)
+@register(BLOCKS, weight=1)
 def nested_with_two_inputs(maker, x):
     if maker.depth >= _DEEPEST:
         return None
@@ -79,7 +79,7 @@ def sequential(maker, shape, count: int, name: str):
 
 def step(maker, x):
     """A layer or a block."""
-    return apply_layer(maker, x) if maker.chance(0.7) else apply_block(maker, x)
+    return apply_layer(maker, x) if maker.chance(0.6) else apply_block(maker, x)
 
 
 def head(maker, x):

@@ -57,7 +57,7 @@ def zero_pattern(model, seed: int) -> tuple[str, ...]:
     generator = np.random.default_rng([seed, 3])
     weights = model.get_weights()
     while True:
-        count = generator.choice([1, 2, 3], p=[0.5, 0.3, 0.2])
+        count = generator.choice([1, 2, 3], p=[0.35, 0.4, 0.25])
         chosen = generator.choice(list(_PATTERNS), count, replace=False, p=_SHARES)
         for name in chosen:
             _PATTERNS[name](model, generator)
@@ -121,6 +121,15 @@ def _outputs(model, generator) -> None:
             bias = leaf.get("bias")
             if bias is not None and bias.shape[-1] == kernel.shape[axis] and generator.random() < 0.7:
                 _zero(bias, -1, chosen)
+
+
+def _constants(model, generator) -> None:
+    """Output slices without their biases: channels that are constant, but not zero."""
+    for leaf in _some(generator, [leaf for leaf in _leaves(model) if "bias" in leaf and _kernels(leaf)], 0.7):
+        for kernel in _kernels(leaf):
+            axes = [axis for axis in (-1, -2) if kernel.shape[axis] == leaf["bias"].shape[-1]]
+            axis = axes[-1] if axes and generator.random() < 0.3 else -1
+            _zero(kernel, axis, _half(generator, kernel.shape[axis]))
 
 
 def _inputs(model, generator) -> None:
@@ -207,6 +216,7 @@ def _nothing(model, generator) -> None:
 _PATTERNS = {
     "groups": _groups,
     "outputs": _outputs,
+    "constants": _constants,
     "inputs": _inputs,
     "gammas": _gammas,
     "layers": _layers,
@@ -215,4 +225,4 @@ _PATTERNS = {
     "units": _units,
     "nothing": _nothing,
 }
-_SHARES = [0.22, 0.2, 0.15, 0.1, 0.08, 0.08, 0.06, 0.06, 0.05]
+_SHARES = [0.16, 0.12, 0.28, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.04]

@@ -78,6 +78,23 @@ def test_the_level_is_met_to_the_unit(name, optimizer, level, expected):
     }
 
 
+def test_a_batch_norm_without_gamma_is_silenced_with_its_group():
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            keras.layers.Conv2D(8, 3, padding="same", use_bias=False, name="conv"),
+            keras.layers.BatchNormalization(scale=False, name="bn"),
+            keras.layers.ReLU(),
+            keras.layers.Conv2D(4, 3, padding="same", name="behind"),  # its border would see a constant
+            keras.layers.GlobalAveragePooling2D(),
+        ]
+    )
+    sparse = tf_wgsef.sparsify(model, sparsity=0.5)
+    sparse.compile(adam(), "mse")
+    fit(sparse, 3, model)
+    assert tf_wgsef.strip(sparse).kept["conv"] == 4
+
+
 MODES = {
     "eager": (adam, dict(run_eagerly=True), dict(sparsity=0.5)),
     "jit": (sgd, dict(jit_compile=True), dict(sparsity=0.5, scope="global")),

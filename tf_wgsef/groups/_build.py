@@ -1,117 +1,139 @@
-"""From the channel graph to groups."""
+"""From the channel graph to groups of any kind."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 
 import numpy as np
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.graph import ChannelGraph, build_channel_graph
-from tf_wgsef.groups._group_set import GroupSet, Member
-from tf_wgsef.groups._keys import keys_of_variables
+from tf_wgsef.groups._channel import channel_groups
+from tf_wgsef.groups._depth import depth_groups
+from tf_wgsef.groups._draft import Draft, assemble
+from tf_wgsef.groups._filter import filter_groups
+from tf_wgsef.groups._group_set import GroupSet
+from tf_wgsef.groups._head import head_groups
+from tf_wgsef.groups._kernel import block_groups, element_groups, filter_shape_groups, spatial_groups
 
-KINDS = ("filter",)
+KINDS = ("filter", "channel", "filter_shape", "spatial", "depth", "block", "element", "head")
 
 
-def build_groups(model, *, kind: str = "filter", only=None, skip=()) -> GroupSet:
-    """Builds the coupled, zero-invariant groups of ``model``.
+def build_groups(
+    model, *, kind: str | Mapping[str, str] = "filter", only=None, skip=(), block: tuple[int, int] = (1, 4)
+) -> GroupSet:
+    """Builds the groups of ``model``: what the hardware can save on, as sets of weights.
 
-    A ``filter`` group is one channel with everything that makes it: a filter of a convolution or a unit of
-    a dense layer, its bias, the batch norm and depthwise kernels behind it, and the same of every layer
-    that ``Add`` ties to it. Zeroing the whole group makes the channel zero for every input; zeroing the
-    kernel alone does not (Chen et al. 2021, "Only Train Once", call this a zero-invariant group).
+    ======================  ============================================================================
+    kind                    one group is …
+    ======================  ============================================================================
+    ``"filter"``            a channel with everything that makes it: a filter or a unit, its bias, the
+                            batch norm and depthwise kernels behind it, the same of every layer that
+                            ``Add`` ties to it. Zero means silent for every input (a zero-invariant
+                            group: Chen et al. 2021, "Only Train Once"), and ``strip`` removes it.
+    ``"channel"``           kernel[:, :, c, :] of every layer that reads channel c; ``strip`` removes it.
+    ``"depth"``             all weights of a residual branch; ``strip`` removes it. All branches of the
+                            model count as one layer, named ``depth``.
+    ``"head"``              a head of an attention; ``strip`` removes it.
+    ``"spatial"``           kernel[i, j, :, :]; ``strip`` cuts rows and columns at the border.
+    ``"filter_shape"``      kernel[i, j, c, :], a row of the lowered matrix.
+    ``"block"``             ``block`` rows × columns of the lowered matrix.
+    ``"element"``           a single weight of a kernel.
+    ======================  ============================================================================
 
-    Channels that reach an output of the model, or a layer that no rule covers, are never grouped.
+    Channels that reach an output of the model, or a layer that no rule covers, are in no ``filter`` or
+    ``channel`` group.
 
     Args:
         model: a built Sequential or functional ``keras.Model``.
-        kind: what a group is; this version knows ``"filter"``.
+        kind: what a group is; or {pattern of layer names: kind}, such as
+            ``{"conv*": "filter", "*": "element"}``: the first pattern that fits a layer counts.
         only: names of the layers to group; all if None.
         skip: names of layers to leave alone; what is tied to them is left alone too.
+        block: rows and columns of a block.
 
     Raises:
-        InputError: for an unknown kind or layer name, or a model whose graph cannot be read.
+        InputError: for an unknown kind or layer name, kinds that share weights, or a model whose graph
+            cannot be read.
 
     Example:
         >>> import keras, tf_wgsef
         >>> model = keras.Sequential(
-        ...     [keras.Input((4,)), keras.layers.Dense(3, name="hidden"), keras.layers.Dense(2)])
-        >>> [float(norm) > 0 for norm in tf_wgsef.build_groups(model).norms(model)]
-        [True, True, True]
+        ...     [keras.Input((4,)), keras.layers.Dense(3, name="hidden"), keras.layers.Dense(2, name="out")])
+        >>> tf_wgsef.build_groups(model).num_groups
+        3
+        >>> tf_wgsef.build_groups(model, kind={"out": "element", "*": "filter"}).sizes.tolist()
+        [6, 3]
     """
-    if kind not in KINDS:
-        raise InputError(f"Expected `kind` to be one of {list(KINDS)}. Received: kind={kind!r}.")
-    skip = () if skip is None else skip
+    kinds = _check_kinds(kind)
+    block = _check_block(block)
     graph = build_channel_graph(model)
-    makers = _makers(graph)
-    _check_names("skip", skip, graph)
-    chosen = set(makers)
-    if only is not None:
-        _check_names("only", only, graph)
-        chosen = {one for one in chosen if set(makers[one]) <= set(only)}
-    skipped = _channels_of(graph, set(skip))
-    chosen = {one for one in chosen if one not in graph.pins and one not in skipped}
-    return _assemble(graph, kind, {one: "+".join(makers[one]) for one in makers if one in chosen})
+    skip = set(_check_names("skip", () if skip is None else skip, graph))
+    chosen = set(_names(graph)) if only is None else set(_check_names("only", only, graph))
+    layers: dict[str, set[str]] = {one: set() for one in KINDS}
+    for name in chosen:
+        found = next((one for pattern, one in kinds.items() if fnmatchcase(name, pattern)), None)
+        if found is not None:
+            layers[found].add(name)
+    drafts = [_draft(one, graph, layers[one], skip, block) for one in dict.fromkeys(kinds.values())]
+    return assemble(graph, drafts)
 
 
-def _check_names(argument: str, names, graph: ChannelGraph) -> None:
+def _draft(kind: str, graph: ChannelGraph, layers: set[str], skip: set[str], block) -> Draft:
+    if kind in _TIED:
+        return _TIED[kind](graph, layers, skip)
+    if kind == "block":
+        return block_groups(graph, layers - skip, block)
+    return _IN_KERNELS[kind](graph, layers - skip)
+
+
+_TIED = {"filter": filter_groups, "channel": channel_groups, "depth": depth_groups, "head": head_groups}
+_IN_KERNELS = {
+    "filter_shape": filter_shape_groups,
+    "spatial": spatial_groups,
+    "element": element_groups,
+}
+
+
+def _names(graph: ChannelGraph) -> list[str]:
+    """The names that layers are chosen by, those of compound layers and of their parts included."""
+    names = [call.name for call in graph.calls if call.inputs]
+    names += [compound.call.name for compound in graph.compounds.values()]
+    return list(dict.fromkeys(names))
+
+
+def _check_kinds(kind) -> dict[str, str]:
+    kinds = dict(kind) if isinstance(kind, Mapping) else {"*": kind}
+    for pattern, one in kinds.items():
+        if not isinstance(one, str) or one not in KINDS:
+            raise InputError(f"Expected `kind` to be one of {list(KINDS)}. Received: kind={one!r}.")
+        if not isinstance(pattern, str):
+            raise InputError(f"Expected patterns of layer names as keys of `kind`. Received: {pattern!r}.")
+    if not kinds:
+        raise InputError("Expected `kind` to name at least one pattern. Received: an empty mapping.")
+    return kinds
+
+
+def _check_block(block) -> tuple[int, int]:
+    sizes = tuple(block) if isinstance(block, Iterable) and not isinstance(block, str) else ()
+    whole = all(isinstance(size, int | np.integer) and not isinstance(size, bool) for size in sizes)
+    if len(sizes) != 2 or not whole or min(sizes) < 1:
+        raise InputError(
+            f"Expected `block` to be (rows, columns), whole numbers of at least 1. Received: block={block!r}."
+        )
+    return int(sizes[0]), int(sizes[1])
+
+
+def _check_names(argument: str, names, graph: ChannelGraph):
     if isinstance(names, str) or not isinstance(names, Iterable):
         raise InputError(
             f"Expected `{argument}` to be a list of layer names. Received: {argument}={names!r}. "
             f"Pass {argument}=[{names!r}]."
         )
-    known = [call.name for call in graph.calls if call.inputs]
+    names, known = list(names), _names(graph)
     for name in names:
         if name not in known:
             raise InputError(
                 f"Expected `{argument}` to name layers of the model. Received: {name!r}. "
-                f"The model has: {', '.join(dict.fromkeys(known))}."
+                f"The model has: {', '.join(known)}."
             )
-
-
-def _channels_of(graph: ChannelGraph, names: set[str]) -> set[int]:
-    """The channels that the layers ``names`` make or carry."""
-    return {
-        one
-        for call, axes in zip(graph.calls, graph.parameters, strict=True)
-        for axis in axes
-        if call.name in names and axis.role in ("produce", "carry")
-        for one in axis.ids.reshape(-1).tolist()
-    }
-
-
-def _makers(graph: ChannelGraph) -> dict[int, tuple[str, ...]]:
-    """{channel id: names of the layers that make it}, in order of execution and of channels."""
-    makers: dict[int, dict[str, None]] = {}
-    for call, axes in zip(graph.calls, graph.parameters, strict=True):
-        for axis in axes:
-            if axis.role == "produce":
-                for one in axis.ids.reshape(-1).tolist():
-                    makers.setdefault(one, {})[call.name] = None
-    return {one: tuple(names) for one, names in makers.items()}
-
-
-def _assemble(graph: ChannelGraph, kind: str, labels: dict[int, str]) -> GroupSet:
-    """Numbers the chosen channels, layer by layer, and collects their parameters."""
-    layers = tuple(dict.fromkeys(labels.values()))
-    index = {label: position for position, label in enumerate(layers)}
-    ordered = sorted(labels, key=lambda one: index[labels[one]])  # stable: channels keep their order
-    number = np.full(graph.num_ids, -1, dtype=np.int64)
-    number[ordered] = np.arange(len(ordered))
-    keys = keys_of_variables(graph.model)
-    members, shifts, seen = [], [], set()
-    for axes in graph.parameters:
-        for axis in axes:
-            ids = number[axis.ids]
-            if axis.role not in ("produce", "carry", "shift") or id(axis.variable) in seen or (ids < 0).all():
-                continue
-            seen.add(id(axis.variable))
-            member = Member(keys[id(axis.variable)], axis.axes, ids, len(axis.variable.shape))
-            (shifts if axis.role == "shift" else members).append(member)
-    return GroupSet(
-        kind=kind,
-        layers=layers,
-        layer_of=np.array([index[labels[one]] for one in ordered], dtype=np.int64),
-        weights=np.ones(len(ordered)),
-        members=tuple(members),
-        shifts=tuple(shifts),
-    )
+    return names

@@ -15,6 +15,7 @@ from ._activations import PReLURule as PReLURule
 from ._activations import SoftmaxRule as SoftmaxRule
 from ._attention import GroupQueryAttentionRule as GroupQueryAttentionRule
 from ._attention import MultiHeadAttentionRule as MultiHeadAttentionRule
+from ._attention import ProjectedAttentionRule as ProjectedAttentionRule
 from ._barrier import BarrierRule as BarrierRule
 from ._barrier import SourceRule as SourceRule
 from ._batch_normalization import BatchNormalizationRule as BatchNormalizationRule
