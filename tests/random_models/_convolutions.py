@@ -14,6 +14,8 @@ def _of_rank(shape, kind: str):
 
 
 def _kernel(maker, shape) -> tuple[int, ...]:
+    if len(shape) == 4:  # TensorFlow's CPU kernel of a flat window in 3D returns other numbers each time
+        return (maker.whole(1, min(3, *shape[:-1])),) * 3
     return tuple(maker.whole(1, min(3, size)) for size in shape[:-1])
 
 
@@ -21,6 +23,7 @@ def _window(maker, shape, equal_strides: bool = False) -> dict:
     """Kernel size, padding, and strides or dilation (TensorFlow takes one of the two)."""
     kernel = _kernel(maker, shape)
     one = maker.whole(1, 2)
+    equal_strides = equal_strides or len(shape) == 4
     strides = tuple(one if equal_strides else maker.whole(1, 2) for _ in kernel)
     result = {"kernel_size": kernel, "padding": maker.pick(["same", "valid"])}
     if maker.chance(0.25):

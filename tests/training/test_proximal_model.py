@@ -78,6 +78,32 @@ def test_the_level_is_met_to_the_unit(name, optimizer, level, expected):
     }
 
 
+OTHER_KINDS = ["channel", "filter_shape", "spatial", "depth", "block", "element", "head"]
+SAMPLED = [("residual" if kind != "head" else "attention", kind, "layer") for kind in OTHER_KINDS]
+SWEPT = [
+    pytest.param(name, kind, scope, marks=pytest.mark.slow)
+    for name in ("residual", "separable", "attention", "recurrent")
+    for kind in OTHER_KINDS
+    for scope in ("layer", "global")
+    if (name, kind, scope) not in SAMPLED
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "scope"), [*SAMPLED, *SWEPT])
+def test_the_level_is_met_for_every_group_kind(name, kind, scope):
+    model = models.ALL[name]()
+    groups = tf_wgsef.build_groups(model, kind=kind)
+    if not groups.num_groups:
+        assert kind in ("spatial", "depth", "head")  # of these, not every model has some
+        return
+    sparse = tf_wgsef.sparsify(model, sparsity=0.5, groups=kind, scope=scope)
+    sparse.compile(clipped_sgd(), "mse")
+    fit(sparse, 2, model)
+    alive = np.asarray(sparse.groups.norms(model)) > 0
+    for pool in sparse.level.pools:
+        assert alive[pool.groups].sum() == pool.k
+
+
 def test_a_batch_norm_without_gamma_is_silenced_with_its_group():
     model = keras.Sequential(
         [
