@@ -88,12 +88,13 @@ def cross_attention(maker, query, value):
 def multi_head_attention(maker):
     options = {}
     if maker.chance(0.3):
-        options["value_dim"] = maker.whole(1, 3)
+        options["value_dim"] = maker.whole(2, 3)
     if maker.chance(0.3):
         options["output_shape"] = maker.units()
     if maker.knows(layers.MultiHeadAttention, "use_gate"):
         options["use_gate"] = maker.chance(0.1)
-    return maker.layer(layers.MultiHeadAttention, maker.whole(1, 3), maker.whole(1, 3), **options)
+    # A bias of (heads, 1) is added to the wrong axis by Keras 3.15 on TensorFlow, if there are as many steps.
+    return maker.layer(layers.MultiHeadAttention, maker.whole(1, 3), maker.whole(2, 3), **options)
 
 
 def grouped_attention(maker):
@@ -101,7 +102,7 @@ def grouped_attention(maker):
     options = {}
     if maker.knows(layers.GroupQueryAttention, "use_gate"):
         options["use_gate"] = maker.chance(0.1)
-    return maker.layer(layers.GroupQueryAttention, maker.whole(1, 3), heads * repeats, heads, **options)
+    return maker.layer(layers.GroupQueryAttention, maker.whole(2, 3), heads * repeats, heads, **options)
 
 
 def to_vector(maker, x):
