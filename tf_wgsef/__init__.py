@@ -21,6 +21,7 @@ _HOMES = {
     "profile": "graph",
     "GroupSet": "groups",
     "build_groups": "groups",
+    "custom_groups": "groups",
     "GroupTensorBoard": "training",
     "ProximalModel": "training",
     "WGSEFRegularizer": "training",

@@ -215,3 +215,39 @@ def test_a_level_of_no_groups_is_an_error():
     assert groups.num_groups == 0
     with pytest.raises(InputError, match="channels to remove"):
         tf_wgsef.sparsify(convolutions(), sparsity=0.5, groups=groups)
+
+
+def test_groups_of_ones_own():
+    model = convolutions()
+    kernel = np.random.default_rng(0).integers(-1, 3, model.get_layer("dense").kernel.shape)
+    pairs = np.arange(6) // 2
+    ids = {"dense/kernel": kernel, "conv1/kernel": pairs, "conv1/bias": pairs}
+    groups = tf_wgsef.custom_groups(model, ids, label="mine")
+    assert (groups.layers, groups.num_groups) == (("mine",), 3)
+    values = {name: np.asarray(variable_named(model, name)).astype(float) for name in ids}
+    expected = [
+        np.sqrt(
+            (values["dense/kernel"][kernel == group] ** 2).sum()
+            + (values["conv1/kernel"][..., pairs == group] ** 2).sum()
+            + (values["conv1/bias"][pairs == group] ** 2).sum()
+        )
+        for group in range(3)
+    ]
+    np.testing.assert_allclose(groups.norms(model), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ({}, "ids"),
+        ([0, 1], "ids"),
+        ({"conv1/bias": [0, 0, 1]}, r"shape \(6,\)"),
+        ({"conv1/bias": np.arange(6.0)}, "whole numbers"),
+        ({"conv1/bias": [0, 0, 2, 2, 3, 3]}, "none in 1"),
+        ({"conv1/bias": [0, 0, -2, 1, 1, 1]}, "at least -1"),
+        ({"conv9/bias": [0]}, "conv9/bias"),
+    ],
+)
+def test_wrong_numbers_are_named(ids, message):
+    with pytest.raises(InputError, match=message):
+        tf_wgsef.custom_groups(convolutions(), ids)
