@@ -71,12 +71,18 @@ def build_channel_graph(model) -> ChannelGraph:
     ids: dict[TensorKey, np.ndarray] = {}
     parameters = []
     seen: dict[tuple[int, tuple[int, ...]], np.ndarray] = {}
+    sized: dict[int, list[np.ndarray]] = {}
     for call, rule in expansion.steps:
         inputs = [ids[key] for key in call.inputs]
         results = _tie(rule, call, inputs, ties)
         ids.update(zip(call.outputs, results, strict=True))
         axes = rule.parameters(call, inputs, results)
         _tie_shared(axes, seen, ties)
+        if _has_sizes(rule):
+            # A layer whose configuration counts channels has as many in all its uses.
+            for one, other in zip(sized.setdefault(id(call.layer), results), results, strict=True):
+                if len(one) == len(other):
+                    ties.unite(one, other)
         parameters.append(axes)
     for one, other in expansion.mirrors:
         if one in ids and other in ids and len(ids[one]) == len(ids[other]):
@@ -99,6 +105,10 @@ def build_channel_graph(model) -> ChannelGraph:
         compounds=expansion.compounds,
         nested=tuple(expansion.nested),
     )
+
+
+def _has_sizes(rule: LayerRule) -> bool:
+    return type(rule).resize is not LayerRule.resize
 
 
 def _tie(rule: LayerRule, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:

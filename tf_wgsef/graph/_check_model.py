@@ -18,9 +18,8 @@ def check_keras_model(model):
     """
     if not isinstance(model, keras.Model):
         _raise_not_keras(model)
-    wrapped = getattr(model, "model", None)
-    if isinstance(wrapped, keras.Model):
-        model = wrapped
+    if getattr(type(model), "wraps_a_model", False):
+        model = model.model
     name = type(model).__name__
     functional = isinstance(model, keras.Sequential) or hasattr(model, "operations")
     if not functional:

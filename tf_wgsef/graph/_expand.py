@@ -87,12 +87,22 @@ def _expand(call: Call, expansion: Expansion) -> None:
 def _append(call: Call, rule: LayerRule, expansion: Expansion) -> None:
     expansion.steps.append((call, rule))
     layer = call.layer
-    makes = isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False)
+    makes = isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False) or _own_mask(layer)
     # Raw operations drop a mask, and so do layers that know nothing of it. One per step needs steps.
     passes = call.masked and getattr(layer, "supports_masking", not isinstance(layer, keras.Operation))
     if makes or passes:
         shapes = zip(call.outputs, call.output_shapes, strict=True)
         expansion.masked.update(key for key, shape in shapes if len(shape) > 2)
+
+
+def _own_mask(layer) -> bool:
+    """Whether a class outside Keras says itself which mask goes on."""
+    for base in type(layer).__mro__:
+        if base.__module__.partition(".")[0] == "keras":
+            return False
+        if "compute_mask" in vars(base):
+            return True
+    return False
 
 
 def _read_nested(call: Call) -> Reading | str:
@@ -106,13 +116,23 @@ def _read_nested(call: Call) -> Reading | str:
         return "it is a model whose graph cannot be read"
     if len(reading.inputs) != len(_own_inputs(call)):
         return "it is called with other inputs than it was built with"
+    names = _names_given(call)
+    if names and not isinstance(call.layer.input, dict) and names != {name for name, _, _ in reading.inputs}:
+        return "it is called with other names than those of its inputs"
     return reading
+
+
+def _names_given(call: Call) -> set[str]:
+    """The keys of the dict that a nested model was called with; empty if it was none."""
+    return {given.partition(".")[2] for given in call.given if "." in given}
 
 
 def _inline(call: Call, reading: Reading, expansion: Expansion) -> None:
     """Puts the nested model's calls in the place of ``call``, with keys of their own."""
     name, index, _ = call.outputs[0]
-    keys: dict[TensorKey, TensorKey] = dict(zip(reading.inputs, _own_inputs(call), strict=True))
+    keys: dict[TensorKey, TensorKey] = dict(
+        zip(_in_call_order(call, reading), _own_inputs(call), strict=True)
+    )
     aliases = []
     for inner, outer in zip(_used_outputs(call, reading), call.outputs, strict=True):
         if inner in keys:  # an input that is returned, or one tensor that is returned twice
@@ -132,6 +152,13 @@ def _inline(call: Call, reading: Reading, expansion: Expansion) -> None:
         alias = keras.layers.Identity(name=f"{call.layer.name}_output")
         path = f"{call.name}/output"
         _expand(Call(alias, (keys[inner],), (outer,), (shape,), (shape,), ("0",), path=path), expansion)
+
+
+def _in_call_order(call: Call, reading: Reading) -> list[TensorKey]:
+    """The nested model's inputs in the order of the call: Keras matches a dict's keys with their names."""
+    if not _names_given(call) or isinstance(call.layer.input, dict):
+        return list(reading.inputs)
+    return sorted(reading.inputs)
 
 
 def _own_inputs(call: Call) -> list[TensorKey]:

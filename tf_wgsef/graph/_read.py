@@ -49,9 +49,12 @@ def read_calls(model) -> Reading:
         )
     inputs = _find_histories(config["input_layers"])
     outputs = [_renumbered(model, key) for key in _find_histories(config["output_layers"])]
-    shapes = dict(zip(outputs, (tuple(t.shape) for t in keras.tree.flatten(model.outputs)), strict=True))
-    pending = _read_nodes(model, config, shapes)
-    return Reading(tuple(_in_order(pending, shapes)), tuple(inputs), tuple(outputs))
+    shapes, dtypes = {}, {}
+    for key, tensor in zip(outputs, keras.tree.flatten(model.outputs), strict=True):
+        shapes[key] = tuple(tensor.shape)
+        dtypes[key] = keras.backend.standardize_dtype(tensor.dtype)
+    pending = _read_nodes(model, config, shapes, dtypes)
+    return Reading(tuple(_in_order(pending, shapes, dtypes)), tuple(inputs), tuple(outputs))
 
 
 def _read_sequential(model) -> Reading:
@@ -59,16 +62,28 @@ def _read_sequential(model) -> Reading:
     start = key = ("the model's input", 0, 0)
     source = keras.layers.InputLayer(batch_shape=shape, name="the_model_input")
     calls = [Call(source, (), (key,), (), (shape,))]
+    outputs: tuple[TensorKey, ...] = (start,)
     for layer in model.layers:
-        result = tuple(layer.compute_output_spec(keras.KerasTensor(shape, dtype)).shape)
-        after: TensorKey = (layer.name, 0, 0)
-        calls.append(Call(layer, (key,), (after,), (shape,), (result,), ("0",)))
-        key, shape = after, result
-    return Reading(tuple(calls), (start,), (key,))
+        results = keras.tree.flatten(layer.compute_output_spec(keras.KerasTensor(shape, dtype)))
+        outputs = tuple((layer.name, 0, number) for number in range(len(results)))
+        calls.append(
+            Call(
+                layer,
+                (key,),
+                outputs,
+                (shape,),
+                tuple(tuple(one.shape) for one in results),
+                ("0",),
+                numbers=tuple(range(len(results))),
+                dtypes=tuple(keras.backend.standardize_dtype(one.dtype) for one in results),
+            )
+        )
+        key, shape, dtype = outputs[0], tuple(results[0].shape), results[0].dtype
+    return Reading(tuple(calls), (start,), outputs)
 
 
-def _read_nodes(model, config: dict, shapes: dict[TensorKey, Shape]) -> list[Call]:
-    """Lists the calls, as yet without output keys and shapes; notes the shapes of all tensors."""
+def _read_nodes(model, config: dict, shapes: dict[TensorKey, Shape], dtypes: dict[TensorKey, str]):
+    """Lists the calls, as yet without output keys and shapes; notes the shapes and dtypes of all tensors."""
     operations = {operation.name: operation for operation in model.operations}
     nodes = []
     for entry in config["layers"]:
@@ -80,7 +95,7 @@ def _read_nodes(model, config: dict, shapes: dict[TensorKey, Shape]) -> list[Cal
             keys, given = [], []
             for name, tensor in _passed(node):
                 key = _as_key(tensor["keras_history"])
-                shapes[key] = tuple(tensor["shape"])
+                shapes[key], dtypes[key] = tuple(tensor["shape"]), tensor["dtype"]
                 keys.append(key)
                 given.append(name)
             is_layer = isinstance(operation, keras.Layer)
@@ -91,7 +106,7 @@ def _read_nodes(model, config: dict, shapes: dict[TensorKey, Shape]) -> list[Cal
     return nodes
 
 
-def _in_order(nodes, shapes: dict[TensorKey, Shape]) -> list[Call]:
+def _in_order(nodes, shapes: dict[TensorKey, Shape], dtypes: dict[TensorKey, str]) -> list[Call]:
     """Completes the calls, each after the calls that make its inputs."""
     made: dict[tuple[str, int], list[TensorKey]] = {}
     for key in sorted(shapes):
@@ -110,6 +125,7 @@ def _in_order(nodes, shapes: dict[TensorKey, Shape]) -> list[Call]:
                     call,
                     outputs=outputs,
                     numbers=tuple(number for _, _, number in outputs),
+                    dtypes=tuple(dtypes.get(key, "") for key in outputs),
                     input_shapes=tuple(shapes[key] for key in call.inputs),
                     output_shapes=tuple(shapes[key] for key in outputs),
                 )
@@ -125,7 +141,17 @@ def _passed(node: dict) -> list[tuple[str, dict]]:
     """The tensors of a node, each with the position or the name that it was passed by."""
     named = [(str(position), value) for position, value in enumerate(node["args"])]
     named += sorted((node.get("kwargs") or {}).items())
+    named = [
+        (f"{name}.{key}", inner) if _is_plain_dict(value) else (name, value)
+        for name, value in named
+        for key, inner in (sorted(value.items()) if _is_plain_dict(value) else [("", value)])
+    ]
     return [(name, tensor) for name, value in named for tensor in _find_tensors(value)]
+
+
+def _is_plain_dict(value) -> bool:
+    """A dict that the caller passed, rather than an object that Keras serialized as one."""
+    return isinstance(value, dict) and "class_name" not in value
 
 
 def _arguments(node: dict) -> tuple:

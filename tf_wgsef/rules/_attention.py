@@ -253,6 +253,8 @@ class ProjectedAttentionRule(CompoundRule):
         names = [f"{name}/kernel" for name in _PROJECTIONS]
         if not all(_has(call.layer, name) for name in names):
             return "its weights were not found by their names"
+        if any(weight.path.rpartition("/")[2] not in ("kernel", "bias") for weight in call.layer.weights):
+            return "it is quantized, or carries LoRA weights; strip first"
         if any(len(_variable(call.layer, name).shape) != 3 for name in names):
             return "its output has several axes of channels"
         return None

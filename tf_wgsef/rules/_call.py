@@ -21,11 +21,13 @@ class Call:
         outputs: keys of its output tensors.
         input_shapes: one shape per input, the batch axis first (None where unknown).
         output_shapes: one shape per output.
-        given: per input, how it was passed: its position (``"0"``) or its name (``"attention_mask"``).
+        given: per input, how it was passed: its position (``"0"``) or its name (``"attention_mask"``), and
+            in a dict its key (``"0.image"``).
         arguments: of a raw operation: its positional arguments, None where a tensor stands.
         extras: names of further arguments that change what the layer computes, such as a mask.
         path: the layer's name behind those of the models it lies in (``"encoder/conv1"``).
         numbers: per output, which one it is of all that the layer returns.
+        dtypes: per output, its dtype; empty where that is not known.
         masked: whether an input may carry the mask of an ``Embedding`` or ``Masking`` layer before.
         times: how often the layer runs in one application (the steps of ``TimeDistributed``).
     """
@@ -40,6 +42,7 @@ class Call:
     extras: tuple[str, ...] = ()
     path: str = ""
     numbers: tuple[int, ...] = (0,)
+    dtypes: tuple[str, ...] = ()
     masked: bool = False
     times: int = 1
 

@@ -78,6 +78,8 @@ class MixingRule(LayerRule):
 
     def identity(self, call: Call, needed: list[bool]) -> bool:
         layer, bias = call.layer, self.bias(call)
+        if call.masked:  # some of these layers pass a mask on, some end it
+            return False
         if getattr(layer, "activation", None) not in (None, keras.activations.linear):
             return False
         if bias is not None and keras.ops.convert_to_numpy(bias).any():

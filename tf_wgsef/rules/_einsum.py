@@ -52,6 +52,10 @@ class EinsumDenseRule(MixingRule):
         bias = bias.reshape((-1, bias.shape[-1]))
         return np.where((bias == bias[0]).all(0), bias[0], LIVE)
 
+    def absorb(self, call: Call, values: list[np.ndarray]) -> np.ndarray | None:
+        bias = self.bias(call)
+        return super().absorb(call, values) if bias is None or len(bias.shape) == 1 else None
+
     def kernel(self, call: Call) -> np.ndarray:
         given, kernel, result = _labels(call.layer)
         value = keras.ops.convert_to_numpy(call.layer.kernel)

@@ -58,7 +58,10 @@ class ElementwiseMergeRule(LayerRule):
             for number, value, keep in zip(neutral, values, keeps, strict=True)
         ]
         # One of the inputs that stay has the shape of the output: it is not broadcast any more.
-        full = [shape[1:] == call.output_shapes[0][1:] for shape in call.input_shapes]
+        # Unknown sizes may differ, or be 1: then all must stay.
+        full = [
+            shape[1:] == call.output_shapes[0][1:] and None not in shape[1:] for shape in call.input_shapes
+        ]
         if not any(full) or call.masked:
             return [True] * len(drop)
         if not any(one and not out for one, out in zip(full, drop, strict=True)):

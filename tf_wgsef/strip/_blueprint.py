@@ -1,5 +1,7 @@
 """What each layer becomes: its new configuration, its new weights, what its bias takes in."""
 
+import inspect
+
 import keras
 import numpy as np
 
@@ -82,6 +84,7 @@ class Blueprint:
         for target, weight in zip(targets, old.weights, strict=True):
             value = self._smaller(old, weight, values[id(weight)])
             target.assign(value.reshape(target.shape))
+            target.trainable = weight.trainable
         if hasattr(new, "finalize_state"):
             new.finalize_state()  # keras.layers.Normalization computes with copies of its weights
 
@@ -178,8 +181,13 @@ def _from_config(layer, config: dict):
             new = type(layer).from_config(config, safe_mode=False)
             new.function = layer.function
             return new
-        if getattr(getattr(layer, "activation", None), "__name__", "") == "<lambda>":
-            config = {**config, "activation": layer.activation}
+        # Functions of the caller's own are passed on as they are: they need no registration here.
+        own = {
+            key: getattr(layer, key)
+            for key, value in config.items()
+            if isinstance(value, dict) and _is_own_function(getattr(layer, key, None))
+        }
+        config = {**config, **own}
         return type(layer).from_config(config)
     except (TypeError, ValueError, NotImplementedError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -187,6 +195,10 @@ def _from_config(layer, config: dict):
             f"Expected layers that from_config(get_config()) can make again. Received: "
             f"{type(layer).__name__} {layer.name!r}, which cannot: {reason}"
         ) from error
+
+
+def _is_own_function(value) -> bool:
+    return inspect.isfunction(value) and value.__module__.partition(".")[0] != "keras"
 
 
 def _without_own_regularizers(config: dict) -> dict:

@@ -3,6 +3,7 @@
 import random
 
 import keras
+from absl import logging
 
 from tf_wgsef.errors import StripError
 from tf_wgsef.rules import Call, TensorKey
@@ -40,6 +41,7 @@ class _Rebuilder:
     def __init__(self, blueprint: Blueprint):
         self.blueprint, self.graph, self.plan = blueprint, blueprint.graph, blueprint.plan
         self._made: dict[int, object] = {}
+        self._names = {call.layer.name for reading, _ in self.graph.scopes.values() for call in reading.calls}
         self._numbers = {call.outputs: number for number, call in enumerate(self.graph.calls)}
 
     def model(self, old):
@@ -65,7 +67,13 @@ class _Rebuilder:
         if crop is None:
             return []
         layers = pre_layers(crop, len(old.kernel_size), old.name)
-        return [getattr(keras.layers, kind)(**config, dtype=old.dtype_policy) for kind, config in layers]
+        made = []
+        for kind, config in layers:
+            while config["name"] in self._names:
+                config = {**config, "name": f"{config['name']}_"}
+            self._names.add(config["name"])
+            made.append(getattr(keras.layers, kind)(**config, dtype=old.dtype_policy))
+        return made
 
     def disappears(self, call: Call, keys: dict[TensorKey, TensorKey]) -> bool:
         """Whether the call returns its only needed input."""
@@ -94,15 +102,13 @@ class _Rebuilder:
         layers, dtype = [keras.Input(batch_shape=shape, dtype=source.dtype, name=source.name)], source.dtype
         calls = [call for call in reading.calls if call.inputs]
         for call in calls:
-            last = call is calls[-1] and len(layers) == 1
+            last = call is calls[-1]  # its name is the output's
             if self.disappears(call, keys) and dtype == call.layer.compute_dtype and not last:
                 continue
             layers += [*self.in_front(call.layer), self.layer(call.layer)]
             dtype = call.layer.compute_dtype
         new = keras.Sequential(layers, name=old.name, trainable=old.trainable)
-        if old.compiled:
-            new.compile_from_config(old.get_compile_config())
-        return new
+        return _compiled_like(old, new)
 
     def _functional(self, old):
         reading, keys = self.graph.scopes[id(old)]
@@ -116,13 +122,17 @@ class _Rebuilder:
             optional = sources[key[0]].optional
             inputs.append(keras.Input(batch_shape=shape, dtype=tensor.dtype, name=key[0], optional=optional))
             tensors.note(key, inputs[-1])
-        run = _Run(self, reading.calls, keys, tensors, inputs[0])
-        return keras.models.clone_model(
-            old,
+        ends = reading.outputs if old is self.graph.model else ()
+        run = _Run(self, reading.calls, keys, tensors, inputs[0], ends)
+        plain = old.compiled and type(old).__module__.partition(".")[0] == "keras"
+        new = keras.models.clone_model(
+            # Cloning would compile, and fail on functions of the caller's own.
+            keras.Model(old.input, old.output, name=old.name) if plain else old,
             input_tensors=keras.tree.pack_sequence_as(old.input, inputs),
             clone_function=run.clone,
             call_function=run.call,
         )
+        return _compiled_like(old, new) if plain else new
 
 
 class _Tensors:
@@ -143,8 +153,9 @@ class _Tensors:
 class _Run:
     """One run of ``keras.models.clone_model`` through the graph of a functional model."""
 
-    def __init__(self, rebuilder: _Rebuilder, calls, keys, tensors: _Tensors, source):
+    def __init__(self, rebuilder: _Rebuilder, calls, keys, tensors: _Tensors, source, ends):
         self.rebuilder, self.keys, self.tensors, self.source = rebuilder, keys, tensors, source
+        self.ends = ends
         self.waiting: dict[int, list[Call]] = {}
         for call in calls:
             self.waiting.setdefault(id(call.layer), []).append(call)
@@ -175,15 +186,24 @@ class _Run:
             return [keras.layers.Identity()(self.source) for _ in range(count)]
         takes = self.rebuilder.needs(call, self.keys)
         if self.rebuilder.disappears(call, self.keys):
-            tensor = _tensors_in((args, kwargs))[takes.index(True)]
-            policy = getattr(old, "compute_dtype", tensor.dtype)
-            same = keras.backend.standardize_dtype(tensor.dtype) == policy
-            return tensor if same else keras.layers.Identity(name=old.name, dtype=old.dtype_policy)(tensor)
+            return self._passed_on(call, old, _tensors_in((args, kwargs))[takes.index(True)])
+        if "inputs" in kwargs:
+            args = (kwargs.pop("inputs"), *args)
         if not all(takes):
             args = ([one for one, take in zip(args[0], takes, strict=True) if take], *args[1:])
         for layer in self.rebuilder.in_front(old) if isinstance(old, keras.Layer) else ():
             args = (layer(args[0]), *args[1:])
         return new(*args, **kwargs)
+
+    def _passed_on(self, call: Call, old, tensor):
+        """The only needed input, in the dtype that the call returned; by the same name at the end."""
+        dtype = call.dtypes[0] or keras.backend.standardize_dtype(tensor.dtype)
+        if keras.backend.standardize_dtype(tensor.dtype) != dtype:
+            tensor = keras.ops.cast(tensor, dtype)
+        if call.outputs[0] not in self.ends:
+            return tensor
+        # Losses and metrics know an output by the name of its layer.
+        return keras.layers.Activation("linear", name=old.name, dtype=dtype)(tensor)
 
     def _lives(self, call: Call) -> bool:
         return any(self.keys[key] in self.rebuilder.plan.needed for key in call.outputs)
@@ -201,6 +221,16 @@ class _Run:
         if len(waiting) > 1:
             waiting.remove(call)
         return call
+
+
+def _compiled_like(old, new):
+    """``new``, compiled as ``old`` is; left uncompiled where a loss or metric cannot be made again."""
+    if old.compiled:
+        try:
+            new.compile_from_config(old.get_compile_config())
+        except (TypeError, ValueError, AttributeError) as error:
+            logging.warning("The stripped model is not compiled: %s", _first_line(error))
+    return new
 
 
 def _tensors_in(arguments) -> list:

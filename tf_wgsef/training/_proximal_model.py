@@ -55,6 +55,9 @@ class ProximalModel(keras.Model):
         {'hidden': 2}
     """
 
+    wraps_a_model = True
+    """Says that what the graph reads is the model inside."""
+
     def __init__(
         self,
         model,
