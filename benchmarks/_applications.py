@@ -246,13 +246,17 @@ def file_row(before, after) -> dict:
     }
 
 
-def full_row(name: str, seed: int = 0, *, file: bool = True) -> dict:
-    """All figures of one model; ``error`` says what failed, after the figures that were found before it."""
+def full_row(name: str, seed: int = 0, *, file: bool = True, note=lambda row: None) -> dict:
+    """All figures of one model; ``error`` says what failed, after the figures that were found before it.
+
+    ``note`` is called with what is known before the conversion, which large models may not survive.
+    """
     row = {"model": name}
     start = time.perf_counter()
     try:
         row, before, after = strip_row(name, seed)
         if file:
+            note(row)
             row |= file_row(before, after)
     except (tf_wgsef.WGSEFError, RuntimeError) as error:
         row["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"

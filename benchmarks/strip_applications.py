@@ -56,11 +56,15 @@ def run_apart(name: str, seed: int = 0, *, file: bool = True, timeout: float | N
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
         return {"model": name, "error": f"stopped after {timeout:g} s"} | environment()
-    lines = done.stdout.strip().splitlines()
-    if done.returncode == 0 and lines:
-        return json.loads(lines[-1]) | environment()
-    why = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    return {"model": name, "error": f"the process ended with {done.returncode}: {why}"} | environment()
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    row = json.loads(lines[-1]) if lines else {"model": name}
+    if done.returncode < 0:
+        row["error"] = f"the process was ended by signal {-done.returncode} (9: out of memory)"
+        row["error"] += ", while converting" if lines else ""
+    elif done.returncode or not lines:
+        why = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        row["error"] = f"the process ended with {done.returncode}: {why}"
+    return row | environment()
 
 
 def read_results(path: pathlib.Path) -> dict[str, dict]:
@@ -139,10 +143,15 @@ def parse(argv):
     return arguments
 
 
+def _print(row: dict) -> None:
+    print(json.dumps(row), flush=True)
+
+
 def main(argv=None) -> int:
     arguments = parse(argv)
     if arguments.worker:
-        print(json.dumps(full_row(arguments.models[0], arguments.seed, file=arguments.file)))
+        row = full_row(arguments.models[0], arguments.seed, file=arguments.file, note=_print)
+        _print(row)
         return 0
     names = arguments.models or list(constructors())
     run_all(names, arguments)

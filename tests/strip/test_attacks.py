@@ -245,3 +245,45 @@ def test_a_reshape_used_twice_keeps_one_size():
     model.get_layer("first").kernel.assign(np.zeros((6, 7)))
     model.get_layer("first").bias.assign(np.zeros(7))
     same(model, tf_wgsef.strip(model).model, np.ones((2, 6), "float32"))
+
+
+def shared_by_wrappers():
+    dense = layers.Dense(4)
+    inputs = keras.Input((5, 4))
+    return keras.Model(inputs, layers.TimeDistributed(dense)(layers.TimeDistributed(dense)(inputs)))
+
+
+def shared_cell():
+    cell = layers.GRUCell(4)
+    inputs = keras.Input((5, 4))
+    return keras.Model(inputs, layers.RNN(cell)(layers.RNN(cell, return_sequences=True)(inputs)))
+
+
+def shared_with_a_wrapper():
+    dense = layers.Dense(4, name="dense")
+    inputs = keras.Input((5, 4))
+    return keras.Model(inputs, layers.TimeDistributed(dense)(dense(inputs)))
+
+
+@pytest.mark.parametrize("make", [shared_by_wrappers, shared_cell, shared_with_a_wrapper])
+def test_weights_that_two_layers_hold_are_not_torn_apart(make):
+    with pytest.raises(StripError, match="shared by calling one layer"):
+        tf_wgsef.strip(models.randomize(make()))
+
+
+class OwnSequential(keras.Sequential):
+    pass
+
+
+def test_a_subclass_of_sequential_stays_one():
+    model = OwnSequential([keras.Input((4,)), layers.Dense(3)])
+    assert type(tf_wgsef.strip(model).model) is OwnSequential
+
+
+def test_weights_that_are_frozen_inside_a_layer_stay_frozen():
+    inputs = keras.Input((5, 6))
+    heads = layers.MultiHeadAttention(2, 3, name="heads")
+    model = models.randomize(keras.Model(inputs, heads(inputs, inputs)))
+    heads.query_dense.trainable = False
+    new = tf_wgsef.strip(model).model.get_layer("heads")
+    assert len(new.trainable_weights) == len(heads.trainable_weights) == 6

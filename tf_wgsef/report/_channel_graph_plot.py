@@ -80,6 +80,8 @@ def check_graph_file(path: str | os.PathLike, *, overwrite: bool = False) -> Non
     Raises:
         InputError: as ``plot_channel_graph``.
     """
+    if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path):
+        raise InputError(f"Expected the path of a file for the graph. Received: {path!r}.")
     if pathlib.Path(path).suffix.lower() not in SUFFIXES:
         raise InputError(
             f"Expected a file for the graph that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}. "

@@ -107,7 +107,10 @@ class _Rebuilder:
                 continue
             layers += [*self.in_front(call.layer), self.layer(call.layer)]
             dtype = call.layer.compute_dtype
-        new = keras.Sequential(layers, name=old.name, trainable=old.trainable)
+        try:
+            new = type(old)(layers, name=old.name, trainable=old.trainable)
+        except TypeError:  # a subclass with arguments of its own
+            new = keras.Sequential(layers, name=old.name, trainable=old.trainable)
         return _compiled_like(old, new)
 
     def _functional(self, old):

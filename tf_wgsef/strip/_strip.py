@@ -35,7 +35,8 @@ def strip(model, *, round_to: int = 1, tolerance: float | None = None, seed: int
 
     Raises:
         InputError: if the model's graph cannot be read, or its weights are not finite.
-        StripError: if the smaller model would not compute the same, or nothing is left to compute.
+        StripError: if the smaller model would not compute the same, nothing is left to compute, or two
+            layers hold the same weights.
 
     Example:
         >>> import keras, numpy as np, tf_wgsef
@@ -56,6 +57,7 @@ def strip(model, *, round_to: int = 1, tolerance: float | None = None, seed: int
     graph = build_channel_graph(model)
     plan = plan_removal(graph, round_to=round_to)
     _check_some_path(graph, plan)
+    _check_sharing(graph)
     blueprint = Blueprint(graph, plan)
     smaller = rebuild(blueprint)
     proof = prove_equal(model, smaller, tolerance=tolerance, seed=seed)
@@ -84,6 +86,23 @@ def _check_some_path(graph: ChannelGraph, plan: Plan) -> None:
             f"whose outputs are constant: all that comes out of {silent.describe()} is. Train it with a "
             f"lower sparsity, or with a floor for this layer."
         )
+
+
+def _check_sharing(graph: ChannelGraph) -> None:
+    """Layers are made again one by one: weights that two of them hold would be two after that."""
+    holders: dict[int, object] = {}
+    for reading, _ in graph.scopes.values():
+        for call in reading.calls:
+            if isinstance(call.layer, keras.Model):
+                continue
+            for weight in getattr(call.layer, "weights", ()):
+                other = holders.setdefault(id(weight), call.layer)
+                if other is not call.layer:
+                    raise StripError(
+                        f"Expected weights that are shared by calling one layer several times. Received: "
+                        f"{weight.path!r}, which both {other.name!r} and {call.layer.name!r} hold: they "
+                        f"would be two after the strip. Use one layer for both."
+                    )
 
 
 def _layers(blueprint: Blueprint) -> tuple[StrippedLayer, ...]:
