@@ -296,8 +296,8 @@ def summary(outcomes: list[Outcome]) -> str:
             f"{len(outcomes)} models, {len(outcomes) - len(good)} failed",
             f"{len(smaller)} lost channels: {sum(one.removed for one in smaller)} in all; "
             f"{before} parameters became {after}",
-            f"{notes['constant']} refused as constant, {notes['unrepeatable']} as not repeating themselves, {notes['rounding']} compared by their own rounding, "
-            f"{notes['saved']} saved and loaded",
+            f"{notes['constant']} refused as constant, {notes['unrepeatable']} as not repeating themselves",
+            f"{notes['rounding']} compared by their own rounding, {notes['saved']} saved and loaded",
             "zero patterns: " + ", ".join(f"{name} {count}" for name, count in patterns.most_common()),
             "models with: " + ", ".join(f"{name} {count}" for name, count in sorted(kinds.items())),
         ]
