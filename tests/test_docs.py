@@ -34,7 +34,7 @@ def test_the_readme_example_runs(few_digits, capsys):
 
 
 def test_the_rule_example_opens_its_layer_from_outside_the_package(rules_restored):
-    (example,) = blocks("docs/adding_a_layer_rule.md")
+    example, _ = blocks("docs/adding_a_layer_rule.md")
     names = {}
     exec(compile(example, "rule", "exec"), names)  # noqa: S102
     model = keras.Sequential(
@@ -44,6 +44,35 @@ def test_the_rule_example_opens_its_layer_from_outside_the_package(rules_restore
     assert {m.variable for m in groups.members} >= {"d/kernel", "channel_scale/scale"}
     groups.scale(model, np.array([1, 0, 0, 1, 1, 0]))
     assert tf_wgsef.strip(model).removed == {"d": 3, "channel_scale": 3}
+
+
+class MyDense(keras.layers.Layer):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.use_bias = units, True
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.units), name="kernel")
+        self.bias = self.add_weight(shape=(self.units,), name="bias")
+
+    def call(self, x):
+        return x @ self.kernel + self.bias
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_rule_of_a_layer_that_sums_over_its_channels(rules_restored):
+    _, example = blocks("docs/adding_a_layer_rule.md")
+    exec(compile(example, "rule", "exec"), {"tf_wgsef": tf_wgsef, "MyDense": MyDense})  # noqa: S102
+    model = keras.Sequential(
+        [keras.Input((4,)), MyDense(6, name="own"), keras.layers.ReLU(), MyDense(5, name="next"), MyDense(2)]
+    )
+    groups = tf_wgsef.build_groups(model)
+    assert groups.layers == ("own", "next")
+    groups.scale(model, np.arange(groups.num_groups) % 2)
+    assert tf_wgsef.strip(model).removed == {"own": 3, "next": 3}
 
 
 def test_the_penalty_example_trains_to_the_level():

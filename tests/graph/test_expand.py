@@ -153,6 +153,27 @@ def test_a_mask_that_reaches_a_nested_model():
     assert build_channel_graph(without).barriers() == {}
 
 
+def test_a_nested_model_built_for_any_size_knows_the_size_it_is_given():
+    def net(size):
+        x = keras.Input((size, size, 4))
+        y = layers.Conv2D(4, 3, padding="same", name="conv")(x)
+        y = layers.Conv2D(4, 3, strides=2, padding="same", name="half")(layers.Add()([x, y]))
+        block = keras.Model(x, layers.MaxPooling2D(2)(y) + 1.0, name="block")
+        inputs = keras.Input((16, 16, 4))
+        return keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(block(inputs))))
+
+    assert (
+        tf_wgsef.profile(net(None)).macs == tf_wgsef.profile(net(16)).macs == 16 * 16 * 144 + 8 * 8 * 144 + 8
+    )
+    model = models.randomize(net(None))
+    assert tf_wgsef.build_groups(model, kind="depth").num_groups == 1
+    for weight in model.get_layer("block").get_layer("conv").weights:
+        weight.assign(np.zeros(weight.shape))
+    result = tf_wgsef.strip(model)
+    assert "block/conv" in result.vanished
+    same(model, result.model)
+
+
 def test_parts_of_compound_layers_count_once_in_the_profile():
     for name in ("recurrent", "attention", "nested", "matched"):
         model = models.ALL[name]()

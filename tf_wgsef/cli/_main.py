@@ -28,6 +28,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action) if action.default else action.help
 
 
+_PIPE_WIDTH = 160
 _COMMANDS = (_demo, _inspect, _strip, _convert, _benchmark, _report)
 
 
@@ -74,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the parsed command and returns its exit status."""
     err = Console(stderr=True)
     # Results go where a pipe can take them, unless that is where the JSON goes.
-    out = err if arguments.json else Console()
+    # A pipe has no width of its own: what reads it may want whole names.
+    out = err if arguments.json else Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     try:
         values = arguments.run(arguments, out, err)
     except WGSEFError as error:

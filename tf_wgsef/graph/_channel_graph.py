@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from tf_wgsef.errors import InputError
 from tf_wgsef.graph._check_model import check_keras_model
 from tf_wgsef.graph._expand import Compound, expand_model
 from tf_wgsef.graph._read import Reading
@@ -118,7 +119,7 @@ def _tie(rule: LayerRule, call: Call, inputs: list[np.ndarray], ties: Ties) -> l
         return results
     for result, shape in zip(results, call.output_shapes, strict=True):
         if len(result) != shape[-1]:
-            raise ValueError(
+            raise InputError(
                 f"Expected {type(rule).__name__}.tie to return {shape[-1]} channel ids for the output "
                 f"of {call.describe()}, of shape {shape}. Received: {len(result)}."
             )

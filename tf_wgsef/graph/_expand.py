@@ -7,7 +7,7 @@ import keras
 from tf_wgsef.errors import InputError
 from tf_wgsef.graph._check_model import check_keras_model
 from tf_wgsef.graph._read import Reading, read_calls
-from tf_wgsef.rules import BarrierRule, Call, CompoundRule, LayerRule, TensorKey, choose_rule
+from tf_wgsef.rules import BarrierRule, Call, CompoundRule, LayerRule, Shape, TensorKey, choose_rule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Expansion:
         mirrors: [(key, key)] of tensors that further applications of a nested model share with its first.
         nested: every application of a nested model.
         masked: tensors that may carry a mask.
+        shapes: tensors whose shape is known better than a nested model says, which may have been built for
+            any size.
     """
 
     steps: list[tuple[Call, LayerRule]]
@@ -45,6 +47,7 @@ class Expansion:
     mirrors: list[tuple[TensorKey, TensorKey]]
     nested: list[Call]
     masked: set[TensorKey]
+    shapes: dict[TensorKey, Shape]
 
 
 def expand_model(model) -> Expansion:
@@ -58,7 +61,7 @@ def expand_model(model) -> Expansion:
     """
     reading = read_calls(model)
     keys = {key: key for call in reading.calls for key in (*call.inputs, *call.outputs)}
-    expansion = Expansion([], {id(model): (reading, keys)}, {}, [], [], set())
+    expansion = Expansion([], {id(model): (reading, keys)}, {}, [], [], set(), {})
     for call in reading.calls:
         _expand(call, expansion)
     return expansion
@@ -67,6 +70,7 @@ def expand_model(model) -> Expansion:
 def _expand(call: Call, expansion: Expansion) -> None:
     if not expansion.masked.isdisjoint(call.inputs):
         call = dataclasses.replace(call, masked=True)
+    call = _with_known_sizes(call, expansion)
     if isinstance(call.layer, keras.Model):
         reading = _read_nested(call)
         if isinstance(reading, Reading):
@@ -82,6 +86,38 @@ def _expand(call: Call, expansion: Expansion) -> None:
             _expand(part, expansion)
     else:
         _append(call, rule, expansion)
+
+
+def _with_known_sizes(call: Call, expansion: Expansion) -> Call:
+    """The call with the sizes that the model around it gives, and what follows from them."""
+    known = tuple(
+        expansion.shapes.get(key, shape) for key, shape in zip(call.inputs, call.input_shapes, strict=True)
+    )
+    if not any(None in shape[1:] for shape in (*call.input_shapes, *call.output_shapes)):
+        expansion.shapes.update(zip(call.outputs, call.output_shapes, strict=True))
+        return call
+    results = call.output_shapes
+    if known != call.input_shapes and isinstance(call.layer, keras.Operation):
+        results = _results(call, known) or results
+    if not isinstance(call.layer, keras.Model):
+        expansion.shapes.update(zip(call.outputs, results, strict=True))
+    return dataclasses.replace(call, input_shapes=known, output_shapes=results)
+
+
+def _results(call: Call, shapes: tuple[Shape, ...]) -> tuple[Shape, ...] | None:
+    """The shapes that the layer returns for inputs of ``shapes``; None where it does not say."""
+    tensors = [keras.KerasTensor(shape) for shape in shapes]
+    try:
+        if len(tensors) == 1 and call.given == ("0",) and not call.arguments[1:]:
+            found = call.layer.compute_output_spec(tensors[0])
+        elif set(call.given) == {"0"}:
+            found = call.layer.compute_output_spec(tensors)
+        else:
+            found = call.layer.compute_output_spec(*tensors)
+    except Exception:  # noqa: BLE001 - layers fail on other arguments in their own ways; unknown stays unknown
+        return None
+    found = [tuple(one.shape) for one in keras.tree.flatten(found)]
+    return tuple(found[number] for number in call.numbers) if len(found) > max(call.numbers) else None
 
 
 def _append(call: Call, rule: LayerRule, expansion: Expansion) -> None:

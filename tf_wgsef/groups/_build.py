@@ -69,6 +69,7 @@ def build_groups(
     graph = build_channel_graph(model)
     skip = set(_check_names("skip", () if skip is None else skip, graph))
     chosen = set(_names(graph)) if only is None else set(_check_names("only", only, graph))
+    _check_patterns(kinds, graph)
     layers: dict[str, set[str]] = {one: set() for one in KINDS}
     for name in chosen:
         found = next((one for pattern, one in kinds.items() if fnmatchcase(name, pattern)), None)
@@ -111,6 +112,15 @@ def _check_kinds(kind) -> dict[str, str]:
     if not kinds:
         raise InputError("Expected `kind` to name at least one pattern. Received: an empty mapping.")
     return kinds
+
+
+def _check_patterns(kinds: Mapping[str, str], graph: ChannelGraph) -> None:
+    for pattern in kinds:
+        if not any(fnmatchcase(name, pattern) for name in _names(graph)):
+            raise InputError(
+                f"Expected patterns of `kind` that fit layers of the model. Received: {pattern!r}, which "
+                f"fits none of: {', '.join(_names(graph))}."
+            )
 
 
 def _check_block(block) -> tuple[int, int]:

@@ -31,7 +31,7 @@ class Member:
     rank: int
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class GroupSet:
     """Disjoint groups of parameters, numbered 0 … num_groups − 1.
 
@@ -62,6 +62,10 @@ class GroupSet:
     weights: np.ndarray
     members: tuple[Member, ...]
     shifts: tuple[Member, ...] = ()
+
+    def __repr__(self):
+        layers = ", ".join(f"{name} {size}" for name, size in zip(self.layers, self.sizes, strict=True))
+        return f"GroupSet({self.num_groups} groups of kind {self.kind or None}: {layers or 'none'})"
 
     @property
     def num_groups(self) -> int:

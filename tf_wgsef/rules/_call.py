@@ -5,10 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from tf_wgsef.errors import InputError
+
 TensorKey = tuple[str, int, int]
 """A tensor of a model: (operation's name, index of the call, index of the output)."""
 
 Shape = tuple[int | None, ...]
+
+ROLES = ("produce", "carry", "consume", "state", "shift", "inner")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +91,13 @@ class ParameterAxis:
     axis: int | tuple[int, ...]
     ids: np.ndarray
     role: str
+
+    def __post_init__(self):
+        if self.role not in ROLES:
+            raise InputError(
+                f"Expected the role of a ParameterAxis to be one of {list(ROLES)}. Received: {self.role!r}, "
+                f"for {self.variable.path!r}."
+            )
 
     @property
     def axes(self) -> tuple[int, ...]:

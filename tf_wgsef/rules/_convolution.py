@@ -56,9 +56,8 @@ class MixingRule(LayerRule):
         total = np.where(depends, LIVE, total)
         if mixing_activation(call.layer):
             return [np.full_like(total, LIVE)]
-        if call.layer.activation is None:
-            return [total]
-        return [apply_to_constants(call.layer.activation, total, call.layer)]
+        activation = getattr(call.layer, "activation", None)
+        return [total if activation is None else apply_to_constants(activation, total, call.layer)]
 
     def backward(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
         needed = used[0]

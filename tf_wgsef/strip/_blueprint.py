@@ -83,6 +83,13 @@ class Blueprint:
         targets = [weight for weight in new.weights if weight is not fresh]
         for target, weight in zip(targets, old.weights, strict=True):
             value = self._smaller(old, weight, values[id(weight)])
+            if value.size != np.prod(target.shape):
+                raise StripError(
+                    f"Expected {weight.path!r} of {type(old).__name__} {old.name!r} in shape "
+                    f"{tuple(target.shape)}, as its new configuration says. Received: shape {value.shape}, "
+                    f"of the channels that stay. This is a defect of tf_wgsef, or of a registered rule: its "
+                    f"`parameters` and `resize` must agree."
+                )
             target.assign(value.reshape(target.shape))
             target.trainable = weight.trainable
         if hasattr(new, "finalize_state"):

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 
+from tf_wgsef.errors import InputError
 from tf_wgsef.graph import ChannelGraph
 from tf_wgsef.rules import LIVE, Call, TensorKey
 
@@ -24,6 +25,12 @@ def find_constants(graph: ChannelGraph) -> Values:
             # One bias serves all uses of a shared layer, so it can take in no use's constants but zeros.
             inputs = [np.where(value == 0, 0.0, LIVE) for value in inputs]
         results = rule.forward(call, inputs)
+        sizes = [len(graph.ids[key]) for key in call.outputs]
+        if [np.shape(result) for result in results] != [(size,) for size in sizes]:
+            raise InputError(
+                f"Expected {type(rule).__name__}.forward to return one value per output channel of "
+                f"{call.describe()}: {sizes}. Received: {[np.shape(result) for result in results]}."
+            )
         values.update(zip(call.outputs, results, strict=True))
     return values
 

@@ -147,8 +147,8 @@ def preset_level(
         raise InputError(f"Expected `scope` to be one of {list(SCOPES)}. Received: scope={scope!r}.")
     if (sparsity is None) == (k is None):
         raise InputError(
-            f"Expected either `sparsity` or `k`. Received: sparsity={sparsity!r}, k={k!r}. "
-            f"Pass sparsity=0.75 to remove three quarters."
+            f"Expected either `sparsity` or `k`, not both. Received: sparsity={sparsity!r}, k={k!r}. "
+            f"Pass sparsity=0.75 to remove three quarters, or k to say how many groups stay."
         )
     round_to = check_positive_int("round_to", round_to)
     sizes = groups.sizes

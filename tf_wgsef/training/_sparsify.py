@@ -1,5 +1,7 @@
 """sparsify: from a Keras model and a level to a model that trains to it."""
 
+from collections.abc import Mapping
+
 import keras
 from absl import logging
 
@@ -18,7 +20,7 @@ def sparsify(
     sparsity: float | None = None,
     k: int | dict[str, int] | None = None,
     scope: str = "layer",
-    groups: str | GroupSet = "filter",
+    groups: str | Mapping[str, str] | GroupSet = "filter",
     skip=(),
     round_to: int = 1,
     penalty: str | GroupPenalty = "wgsef",
@@ -33,7 +35,9 @@ def sparsify(
         k: number of groups that stay instead: of every layer, {layer name: number}, or in total.
         scope: ``"layer"``: the level holds in every layer; ``"global"``: in total, each layer keeping one.
             Each group counts as one, whatever it costs, so for latency ``"layer"`` is the safer choice.
-        groups: kind of the groups, or a ``GroupSet`` of this model.
+        groups: kind of the groups (``"filter"``, ``"head"``, ``"depth"``, …: see ``build_groups``), a kind
+            per pattern of layer names, such as ``{"att*": "head", "*": "filter"}``, or a ``GroupSet`` of this
+            model.
         skip: names of layers to leave alone (not with a ``GroupSet``, which says it itself).
         round_to: each layer keeps a multiple of this, as the device's kernels like it (8, 16): with
             scope ``"layer"`` the number that stays is rounded up, so less than ``sparsity`` goes.
@@ -63,10 +67,16 @@ def sparsify(
     else:
         group_set = build_groups(model, kind=groups, skip=skip)
     if not group_set.num_groups:
+        why = "every channel is skipped, makes the output, or meets a layer without a rule"
+        if groups != "filter":
+            why = (
+                f"there is nothing of the kind {groups!r}"
+                if isinstance(groups, str)
+                else "there are no groups"
+            )
         raise InputError(
             f"Expected a model with channels to remove. Received: model={getattr(model, 'name', model)!r}, "
-            f"where every channel is skipped, makes the output, or meets a layer without a rule. "
-            f"`tf-wgsef inspect` shows which."
+            f"where {why}. `tf-wgsef inspect` shows the layers, and why their channels stay."
         )
     level = preset_level(group_set, sparsity=sparsity, k=k, scope=scope, round_to=round_to)
     _warn_of_whole_layers(group_set, level)

@@ -118,13 +118,19 @@ def _inspect_layers(graph: ChannelGraph, cost: Profile, plan: Plan) -> Iterator[
             if axis.role == "produce":
                 for one in axis.ids.reshape(-1).tolist():
                     makers.setdefault(one, {})[call.name] = None
+    inner = {
+        call.name
+        for call, axes in zip(graph.calls, graph.parameters, strict=True)
+        if any(axis.role == "inner" for axis in axes) and not any(axis.role == "produce" for axis in axes)
+    }
     grouped = {one for one in makers if one not in graph.pins}
     for layer in cost.layers:
         if not layer.parameters:
             continue
         mine = [one for one in ids[layer.name].tolist() if one in grouped and layer.name in makers[one]]
         tied = ", ".join(dict.fromkeys(name for one in mine for name in makers[one] if name != layer.name))
-        pins = sorted({graph.pins[one] for one in ids[layer.name].tolist() if one in graph.pins})
+        pins = ["heads go as groups of kind 'head'"] if layer.name in inner else []
+        pins += sorted({graph.pins[one] for one in ids[layer.name].tolist() if one in graph.pins})
         yield InspectedLayer(
             name=layer.name,
             kind=layer.kind,
