@@ -1,9 +1,7 @@
 """Groups of kind ``channel``: what reads a channel, rather than what makes it."""
 
-import numpy as np
-
 from tf_wgsef.graph import ChannelGraph
-from tf_wgsef.groups._draft import Draft, Slices
+from tf_wgsef.groups._draft import Draft, Slices, number_channels
 from tf_wgsef.groups._filter import channels_of
 
 
@@ -33,13 +31,10 @@ def channel_groups(graph: ChannelGraph, layers: set[str], skip: set[str]) -> Dra
         for one, names in readers.items()
         if set(names) <= layers and one not in graph.pins and one not in skipped
     }
-    order = {label: position for position, label in enumerate(dict.fromkeys(chosen.values()))}
-    ordered = sorted(chosen, key=lambda one: order[chosen[one]])
-    number = np.full(graph.num_ids, -1, dtype=np.int64)
-    number[ordered] = np.arange(len(ordered))
+    labels, number = number_channels(chosen, graph.num_ids)
     slices, seen = [], set()
     for _, axis in axes_of:
         if id(axis.variable) not in seen and (number[axis.ids] >= 0).any():
             seen.add(id(axis.variable))
             slices.append(Slices(axis.variable, axis.axes, number[axis.ids]))
-    return Draft("channel", tuple(chosen[one] for one in ordered), tuple(slices))
+    return Draft("channel", labels, tuple(slices))

@@ -1,9 +1,7 @@
 """Groups of kind ``filter``: a channel with everything that makes it."""
 
-import numpy as np
-
 from tf_wgsef.graph import ChannelGraph
-from tf_wgsef.groups._draft import Draft, Slices
+from tf_wgsef.groups._draft import Draft, Slices, number_channels
 
 _ROLES = {"produce": True, "carry": True, "shift": False}
 
@@ -23,10 +21,7 @@ def filter_groups(graph: ChannelGraph, layers: set[str], skip: set[str]) -> Draf
         for one, names in makers.items()
         if set(names) <= layers and one not in graph.pins and one not in skipped
     }
-    order = {label: position for position, label in enumerate(dict.fromkeys(chosen.values()))}
-    ordered = sorted(chosen, key=lambda one: order[chosen[one]])  # stable: channels keep their order
-    number = np.full(graph.num_ids, -1, dtype=np.int64)
-    number[ordered] = np.arange(len(ordered))
+    labels, number = number_channels(chosen, graph.num_ids)
     slices, seen = [], set()
     for axes in graph.parameters:
         for axis in axes:
@@ -34,7 +29,7 @@ def filter_groups(graph: ChannelGraph, layers: set[str], skip: set[str]) -> Draf
                 continue
             seen.add(id(axis.variable))
             slices.append(Slices(axis.variable, axis.axes, number[axis.ids], _ROLES[axis.role]))
-    return Draft("filter", tuple(chosen[one] for one in ordered), tuple(slices))
+    return Draft("filter", labels, tuple(slices))
 
 
 def makers_of_channels(graph: ChannelGraph) -> dict[int, tuple[str, ...]]:

@@ -31,11 +31,15 @@ class MixingRule(LayerRule):
         return None
 
     def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
-        outputs = ties.fresh(call.output_shapes[0][-1])
+        outputs = self.channels(call, inputs[0], ties)
         mixing = mixing_activation(call.layer)
         if mixing:
             ties.pin(outputs, f"{mixing} of {call.describe()} mixes the channels")
         return [outputs]
+
+    def channels(self, call: Call, inputs: np.ndarray, ties: Ties) -> np.ndarray:
+        """Ids of the output's channels: new ones."""
+        return ties.fresh(call.output_shapes[0][-1])
 
     def parameters(
         self, call: Call, inputs: list[np.ndarray], outputs: list[np.ndarray]
@@ -170,14 +174,10 @@ class ConvRule(WindowRule):
     group, a channel and its filters stay or go together, as in a depthwise convolution.
     """
 
-    def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
-        if not _is_depthwise(call):
-            return super().tie(call, inputs, ties)
-        outputs = np.repeat(inputs[0], call.layer.filters // call.layer.groups)
-        mixing = mixing_activation(call.layer)
-        if mixing:
-            ties.pin(outputs, f"{mixing} of {call.describe()} mixes the channels")
-        return [outputs]
+    def channels(self, call: Call, inputs: np.ndarray, ties: Ties) -> np.ndarray:
+        if _is_depthwise(call):
+            return np.repeat(inputs, call.layer.filters // call.layer.groups)
+        return super().channels(call, inputs, ties)
 
     def parameters(
         self, call: Call, inputs: list[np.ndarray], outputs: list[np.ndarray]
