@@ -328,3 +328,11 @@ def test_a_graph_that_cannot_be_written_gets_one_line_before_any_work(name, mess
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("tf-wgsef: ") and message in line
     assert (tmp_path / "old.svg").read_text() == "precious"
+
+
+def test_inspect_says_where_sizes_are_unknown(tmp_path, capsys):
+    for size in (None, 8):
+        model = keras.Sequential([keras.Input((size, size, 2)), keras.layers.Conv2D(3, 3, name="conv")])
+        model.save(tmp_path / f"{size}.keras")
+        assert call("inspect", tmp_path / f"{size}.keras") == 0
+        assert ("sizes are unknown" in capsys.readouterr().out) == (size is None)

@@ -48,12 +48,14 @@ class Inspection:
         layers: in order of execution.
         parameters: number of weights.
         macs: multiply-accumulates for one sample.
+        unknown_sizes: whether tensors have axes of unknown size, along which one position is counted.
     """
 
     model: str
     layers: tuple[InspectedLayer, ...]
     parameters: int
     macs: int
+    unknown_sizes: bool
 
     def to_dict(self) -> dict:
         """Returns the inspection as JSON types."""
@@ -61,7 +63,12 @@ class Inspection:
 
     def table(self) -> Table:
         """Returns a ``rich`` table with one line per layer."""
-        table = Table(title=escape(self.model), show_footer=True, box=box.SIMPLE_HEAD)
+        notes = ["Removable: channels that training can remove. Idle: channels that `strip` removes now."]
+        if self.unknown_sizes:
+            notes.append("Some sizes are unknown: MACs count one position along each.")
+        table = Table(
+            title=escape(self.model), show_footer=True, box=box.SIMPLE_HEAD, caption="\n".join(notes)
+        )
         table.add_column("Layer", "Total", overflow="fold")
         for title, total in (
             ("Channels", ""),
@@ -108,7 +115,8 @@ def inspect_model(
         keeps = {key: plan.keeps(ids) for key, ids in graph.ids.items()}
         plot_channel_graph(graph, graph_file, keeps=keeps, reasons=plan.reasons, overwrite=overwrite)
     rows = tuple(_inspect_layers(graph, cost, plan))
-    return Inspection(graph.model.name, rows, cost.parameters, cost.macs)
+    unknown = any(None in shape[1:] for call in graph.calls for shape in call.output_shapes)
+    return Inspection(graph.model.name, rows, cost.parameters, cost.macs, unknown)
 
 
 def _inspect_layers(graph: ChannelGraph, cost: Profile, plan: Plan) -> Iterator[InspectedLayer]:
