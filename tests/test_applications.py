@@ -171,7 +171,7 @@ def test_a_process_that_dies_is_an_error_of_its_model(monkeypatch):
     died = subprocess.CompletedProcess([], -9, "", "some line\nKilled\n")
     monkeypatch.setattr(command.subprocess, "run", lambda *_, **__: died)
     row = command.run_apart("MobileNet")
-    assert row["error"] == "the process ended with -9: Killed" and row["machine"]
+    assert row["error"] == "the process was ended by signal 9 (9: out of memory)" and row["machine"]
     assert json.loads(json.dumps(row)) == row
 
 

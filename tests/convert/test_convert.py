@@ -105,6 +105,8 @@ def test_wrapped_model_is_unwrapped(digits):
     inner, (x, _), _ = digits
 
     class Wrapper(keras.Model):
+        wraps_a_model = True
+
         def __init__(self, model):
             super().__init__()
             self.model = model

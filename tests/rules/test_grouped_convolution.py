@@ -84,3 +84,13 @@ def test_why_silent_channels_stay_is_said():
     keep_only(model, "grouped", (0, 1, 2))
     result = tf_wgsef.strip(model)
     assert "Conv2D 'grouped' needs equal numbers" in result.skipped["grouped"]
+
+
+def test_a_shared_grouped_convolution_keeps_the_same_inputs():
+    inputs = keras.Input((7, 7, 4))
+    shared = layers.Conv2D(8, 3, padding="same", groups=2, name="shared")
+    other = layers.Conv2D(4, 3, padding="same", name="other")(inputs)
+    x = layers.Concatenate()([shared(inputs), shared(other)])
+    model = models.randomize(keras.Model(inputs, layers.Conv2D(2, 1)(x)))
+    keep_only(model, "other", [0, 3])
+    same(model, tf_wgsef.strip(model).model)

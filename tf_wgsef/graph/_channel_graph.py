@@ -80,8 +80,9 @@ def build_channel_graph(model) -> ChannelGraph:
         axes = rule.parameters(call, inputs, results)
         _tie_shared(axes, seen, ties)
         if _has_sizes(rule):
-            # A layer whose configuration counts channels has as many in all its uses.
-            for one, other in zip(sized.setdefault(id(call.layer), results), results, strict=True):
+            # A layer whose configuration counts channels has as many in all its uses, and the same.
+            both = [*(inputs if getattr(call.layer, "weights", None) else []), *results]
+            for one, other in zip(sized.setdefault(id(call.layer), both), both, strict=True):
                 if len(one) == len(other):
                     ties.unite(one, other)
         parameters.append(axes)
