@@ -5,7 +5,7 @@ from ._arithmetic import scale_groups as scale_groups
 from ._build import KINDS as KINDS
 from ._build import build_groups as build_groups
 from ._custom import custom_groups as custom_groups
-from ._filter import makers_of_channels as makers_of_channels
 from ._group_set import GroupSet as GroupSet
 from ._group_set import Member as Member
 from ._keys import keys_of_variables as keys_of_variables
+from ._tied import layers_of_channels as layers_of_channels

@@ -43,23 +43,6 @@ class Draft:
     slices: tuple[Slices, ...]
 
 
-def number_channels(labels: dict[int, str], num_ids: int) -> tuple[tuple[str, ...], np.ndarray]:
-    """Numbers channels, label by label, in their order.
-
-    Args:
-        labels: {channel id: its label}, of the channels that get a group.
-        num_ids: channel ids are below this number.
-
-    Returns:
-        The label of each group, and the group of each channel id, -1 for none, shape (num_ids,).
-    """
-    order = {label: position for position, label in enumerate(dict.fromkeys(labels.values()))}
-    ordered = sorted(labels, key=lambda one: order[labels[one]])  # stable: channels keep their order
-    number = np.full(num_ids, -1, dtype=np.int64)
-    number[ordered] = np.arange(len(ordered))
-    return tuple(labels[one] for one in ordered), number
-
-
 def assemble(graph: ChannelGraph, drafts: list[Draft]) -> GroupSet:
     """Numbers the groups of all drafts one after another.
 

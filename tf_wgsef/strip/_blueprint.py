@@ -25,6 +25,7 @@ class Blueprint:
         self._first: dict[int, tuple[Call, LayerRule]] = {}
         self._axes: dict[int, dict[tuple[int, ...], ParameterAxis]] = {}
         self._calls: dict[int, list[Call]] = {}
+        self._crops: dict[int, SpatialCrop | None] = {}
         self._nodes = {id(call.layer) for reading, _ in graph.scopes.values() for call in reading.calls}
         for call, rule, axes in zip(graph.calls, graph.rules, graph.parameters, strict=True):
             self._calls.setdefault(id(call.layer), []).append(call)
@@ -39,6 +40,11 @@ class Blueprint:
 
     def crop(self, layer) -> SpatialCrop | None:
         """What is cut off the layer's spatial window, or None."""
+        if id(layer) not in self._crops:
+            self._crops[id(layer)] = self._find_crop(layer)
+        return self._crops[id(layer)]
+
+    def _find_crop(self, layer) -> SpatialCrop | None:
         calls = self._calls.get(id(layer), ())
         variable = self._first[id(layer)][1].window(calls[0]) if calls else None
         if variable is None:

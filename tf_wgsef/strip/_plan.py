@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tf_wgsef.graph import ChannelGraph
-from tf_wgsef.rules import Call, LayerRule, TensorKey
+from tf_wgsef.rules import Call, TensorKey
 from tf_wgsef.strip._dataflow import Values, find_constants, find_foldable, find_removable
 
 
@@ -18,7 +18,7 @@ class Plan:
         values: per tensor, each channel's constant value, NaN where it depends on the input.
         reasons: {channel id: why it stays although it is constant or unused somewhere}.
         needed: tensors that an output of the model still depends on; the others are not computed.
-        needs: per call, which of its inputs it still takes; all False where the call disappears.
+        needs: per call, which of its inputs it still takes; all False where nobody needs the call.
         bypassed: numbers of the calls that return their only needed input, and disappear.
     """
 
@@ -131,7 +131,7 @@ def _identities(graph: ChannelGraph, removed: np.ndarray, needs) -> frozenset[in
 def _reasons(graph: ChannelGraph, values: Values, foldable, removed: np.ndarray) -> dict[int, str]:
     """Why channels that are constant on some tensor stay."""
     reasons: dict[int, str] = {}
-    for call, rule in zip(graph.calls, graph.rules, strict=True):
+    for call in graph.calls:
         for key in call.inputs:
             stuck = np.isfinite(values[key]) & ~foldable[key] & ~removed[graph.ids[key]]
             for one in graph.ids[key][stuck].tolist():
@@ -142,7 +142,7 @@ def _reasons(graph: ChannelGraph, values: Values, foldable, removed: np.ndarray)
         if len(call.inputs) == 1:
             _explain_borders(graph, values, removed, reasons, call)
         elif len(call.outputs) == 1:
-            _explain_merge(graph, values, removed, reasons, call, rule)
+            _explain_merge(graph, values, removed, reasons, call)
     return reasons
 
 
@@ -158,9 +158,7 @@ def _explain_borders(graph: ChannelGraph, values: Values, removed, reasons, call
             )
 
 
-def _explain_merge(
-    graph: ChannelGraph, values: Values, removed, reasons, call: Call, rule: LayerRule
-) -> None:
+def _explain_merge(graph: ChannelGraph, values: Values, removed, reasons, call: Call) -> None:
     """Zero in one input of a merge and live in another: the merge needs the channel."""
     out = call.outputs[0]
     for key in call.inputs:

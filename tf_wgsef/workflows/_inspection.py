@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tf_wgsef.graph import ChannelGraph, Profile, build_channel_graph, profile
-from tf_wgsef.groups import makers_of_channels
+from tf_wgsef.groups import layers_of_channels
 from tf_wgsef.report import plot_channel_graph
 from tf_wgsef.strip import Plan, plan_removal
 
@@ -121,7 +121,7 @@ def inspect_model(
 
 def _inspect_layers(graph: ChannelGraph, cost: Profile, plan: Plan) -> Iterator[InspectedLayer]:
     ids = {call.name: graph.ids[call.outputs[0]] for call in graph.calls if call.outputs}
-    makers = makers_of_channels(graph)
+    makers = layers_of_channels(graph, "produce")
     inner = {
         call.name
         for call, axes in zip(graph.calls, graph.parameters, strict=True)
