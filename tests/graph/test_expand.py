@@ -158,13 +158,16 @@ def test_a_nested_model_built_for_any_size_knows_the_size_it_is_given():
         x = keras.Input((size, size, 4))
         y = layers.Conv2D(4, 3, padding="same", name="conv")(x)
         y = layers.Conv2D(4, 3, strides=2, padding="same", name="half")(layers.Add()([x, y]))
-        block = keras.Model(x, layers.MaxPooling2D(2)(y) + 1.0, name="block")
+        y = keras.ops.maximum(1.0 - layers.MaxPooling2D(2)(y), layers.Conv2D(4, 1, strides=4)(x))
+        y = layers.Conv2D(4, 1, name="last")(
+            layers.Concatenate()([y, keras.ops.concatenate([y, y + 1.0], axis=-1)])
+        )
+        block = keras.Model(x, y, name="block")
         inputs = keras.Input((16, 16, 4))
         return keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(block(inputs))))
 
-    assert (
-        tf_wgsef.profile(net(None)).macs == tf_wgsef.profile(net(16)).macs == 16 * 16 * 144 + 8 * 8 * 144 + 8
-    )
+    expected = 16 * 16 * 144 + 8 * 8 * 144 + 4 * 4 * 16 + 4 * 4 * 12 * 4 + 8
+    assert tf_wgsef.profile(net(None)).macs == tf_wgsef.profile(net(16)).macs == expected
     model = models.randomize(net(None))
     assert tf_wgsef.build_groups(model, kind="depth").num_groups == 1
     for weight in model.get_layer("block").get_layer("conv").weights:

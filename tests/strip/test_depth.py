@@ -167,6 +167,7 @@ def test_a_model_of_identities_keeps_one():
     model = keras.Sequential([keras.Input((4,)), layers.Identity(), layers.Activation("linear")])
     result = tf_wgsef.strip(model)
     same(model, result.model)
+    assert len(result.model.layers) == 1
 
 
 def test_no_path_left_names_the_layer():

@@ -107,13 +107,12 @@ def _with_known_sizes(call: Call, expansion: Expansion) -> Call:
 def _results(call: Call, shapes: tuple[Shape, ...]) -> tuple[Shape, ...] | None:
     """The shapes that the layer returns for inputs of ``shapes``; None where it does not say."""
     tensors = [keras.KerasTensor(shape) for shape in shapes]
+    arguments = tensors if len(set(call.given)) == len(tensors) else [tensors]
+    if call.arguments:  # of a raw operation, numbers among them
+        waiting = iter(arguments)
+        arguments = [next(waiting, None) if value is None else value for value in call.arguments]
     try:
-        if len(tensors) == 1 and call.given == ("0",) and not call.arguments[1:]:
-            found = call.layer.compute_output_spec(tensors[0])
-        elif set(call.given) == {"0"}:
-            found = call.layer.compute_output_spec(tensors)
-        else:
-            found = call.layer.compute_output_spec(*tensors)
+        found = call.layer.compute_output_spec(*arguments)
     except Exception:  # noqa: BLE001 - layers fail on other arguments in their own ways; unknown stays unknown
         return None
     found = [tuple(one.shape) for one in keras.tree.flatten(found)]

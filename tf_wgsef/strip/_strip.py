@@ -26,8 +26,9 @@ def strip(model, *, round_to: int = 1, tolerance: float | None = None, seed: int
         model: a built Sequential or functional ``keras.Model``, or a ``ProximalModel``; never changed.
         round_to: keep a few silent channels so that layers have a multiple of this number of filters or
             units, as devices like; the live ones always stay.
-        tolerance: largest output difference allowed, as a share of the output range; by default 1e-5 in
-            float32, more in half precision.
+        tolerance: largest output difference allowed, as a share of the output range. By default 1e-5 in
+            float32 and more in half precision; more also where rounding alone does more, as measured by
+            moving inputs and weights by one step of their dtype.
         seed: of the random inputs of the proof.
 
     Returns:
