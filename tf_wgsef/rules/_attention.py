@@ -15,7 +15,7 @@ import numpy as np
 from tf_wgsef.rules._call import Call, ParameterAxis, TensorKey
 from tf_wgsef.rules._convolution import MixingRule, fill_rows
 from tf_wgsef.rules._registry import register_rule
-from tf_wgsef.rules._rule import LIVE, CompoundRule, LayerRule
+from tf_wgsef.rules._rule import LIVE, CompoundRule, LayerRule, positions
 from tf_wgsef.rules._ties import Ties
 
 
@@ -72,10 +72,8 @@ class _ProjectionRule(MixingRule):
         """There is no border; without a bias nothing can take a constant in."""
         return call.layer.use_bias
 
-    def macs(self, call: Call) -> int:
-        return int(np.prod(call.layer.kernel.shape)) * int(
-            np.prod([n or 1 for n in call.input_shapes[0][1:-1]])
-        )
+    def work(self, call: Call) -> list[tuple]:
+        return [(call.layer.kernel, positions(call.input_shapes[0]))]
 
 
 class _ToHeadsRule(_ProjectionRule):
@@ -185,8 +183,8 @@ class ScoresRule(LayerRule):
         repeats = call.layer.heads // call.layer.key_heads
         return [silent, silent.reshape(call.layer.key_heads, repeats, -1).all(1).reshape(-1)]
 
-    def macs(self, call: Call) -> int:
-        return call.output_shapes[0][-1] * _product(call.input_shapes[0]) * _product(call.input_shapes[1])
+    def work(self, call: Call) -> list[tuple]:
+        return [(call.outputs[0], positions(call.input_shapes[0]) * positions(call.input_shapes[1]))]
 
 
 @register_rule(WeightedMean)
@@ -233,8 +231,8 @@ class WeightedMeanRule(LayerRule):
         scores, values = np.repeat(scores, repeats, 0).reshape(-1), values.reshape(-1)
         return [scores, values, *inputs[2:]], [_repeat(layer, values)]
 
-    def macs(self, call: Call) -> int:
-        return call.output_shapes[0][-1] * _product(call.input_shapes[0]) * _product(call.input_shapes[1])
+    def work(self, call: Call) -> list[tuple]:
+        return [(call.outputs[0], positions(call.input_shapes[0]) * positions(call.input_shapes[1]))]
 
 
 class ProjectedAttentionRule(CompoundRule):
@@ -373,8 +371,3 @@ def _repeat(layer, channels: np.ndarray) -> np.ndarray:
     """Channels of key heads, for the query heads that share them."""
     repeats = layer.heads // layer.key_heads
     return np.repeat(channels.reshape(layer.key_heads, -1), repeats, 0).reshape(-1)
-
-
-def _product(shape) -> int:
-    """Number of positions, the batch and the channels left out."""
-    return int(np.prod([size or 1 for size in shape[1:-1]], dtype=np.int64))

@@ -48,9 +48,9 @@ class BatchNormalizationRule(LayerRule):
     def backward(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
         return [used[0] & self._scaled(call)]
 
-    def macs(self, call: Call) -> int:
+    def work(self, call: Call) -> list[tuple]:
         """One multiply-add per element; converters fold it into the convolution before it."""
-        return call.output_shapes[0][-1] * positions(call.output_shapes[0])
+        return [(call.outputs[0], positions(call.output_shapes[0]))]
 
     def _scaled(self, call: Call) -> np.ndarray:
         if not call.layer.scale:

@@ -105,8 +105,8 @@ class ChannelSumRule(LayerRule):
     def foldable(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
         return [values[0] == 0]
 
-    def macs(self, call: Call) -> int:
-        return call.input_shapes[0][-1] * positions(call.input_shapes[0])
+    def work(self, call: Call) -> list[tuple]:
+        return [(call.inputs[0], positions(call.input_shapes[0]))]
 
 
 @register_rule(PositionMix)
@@ -132,8 +132,8 @@ class PositionMixRule(LayerRule):
         able[call.layer.channels][:] = True
         return able
 
-    def macs(self, call: Call) -> int:
-        return call.layer.terms * call.output_shapes[0][-1] * positions(call.output_shapes[0])
+    def work(self, call: Call) -> list[tuple]:
+        return [(call.outputs[0], call.layer.terms * positions(call.output_shapes[0]))]
 
 
 @register_rule(keras.layers.Dot)

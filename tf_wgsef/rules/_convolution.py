@@ -97,8 +97,8 @@ class MixingRule(LayerRule):
     def resize(self, call: Call, config: dict, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> dict:
         return {**config, self.count_key: count(outputs[0])}
 
-    def macs(self, call: Call) -> int:
-        return _size(call.layer.kernel) * positions(call.output_shapes[0])
+    def work(self, call: Call) -> list[tuple]:
+        return [(call.layer.kernel, positions(call.output_shapes[0]))]
 
     def _sums(self, call: Call, constants: np.ndarray) -> np.ndarray:
         """What constant inputs add to each output, shape (outputs,), float64."""
@@ -263,8 +263,8 @@ class ConvTransposeRule(MixingRule):
         """Each position of the output sees other taps of the kernel."""
         return False
 
-    def macs(self, call: Call) -> int:
-        return _size(call.layer.kernel) * positions(call.input_shapes[0])
+    def work(self, call: Call) -> list[tuple]:
+        return [(call.layer.kernel, positions(call.input_shapes[0]))]
 
 
 @register_rule(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
@@ -297,16 +297,11 @@ class SeparableConvRule(WindowRule):
         pointwise = as_float64(call.layer.pointwise_kernel).reshape((inputs, multiplier, -1))
         return np.einsum("pim,imo->pio", depthwise, pointwise)
 
-    def macs(self, call: Call) -> int:
-        layer = call.layer
-        size = _size(layer.depthwise_kernel) + _size(layer.pointwise_kernel)
-        return size * positions(call.output_shapes[0])
+    def work(self, call: Call) -> list[tuple]:
+        kernels = (call.layer.depthwise_kernel, call.layer.pointwise_kernel)
+        return [(kernel, positions(call.output_shapes[0])) for kernel in kernels]
 
 
 def as_float64(variable) -> np.ndarray:
     """The value of a Keras variable in float64."""
     return keras.ops.convert_to_numpy(variable).astype(np.float64)
-
-
-def _size(variable) -> int:
-    return int(np.prod(variable.shape, dtype=np.int64))

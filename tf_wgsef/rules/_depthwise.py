@@ -53,9 +53,8 @@ class DepthwiseConvRule(LayerRule):
     def window(self, call: Call):
         return call.layer.kernel
 
-    def macs(self, call: Call) -> int:
-        size = int(np.prod(call.layer.kernel.shape, dtype=np.int64))
-        return size * positions(call.output_shapes[0])
+    def work(self, call: Call) -> list[tuple]:
+        return [(call.layer.kernel, positions(call.output_shapes[0]))]
 
 
 def _taps(layer) -> np.ndarray:

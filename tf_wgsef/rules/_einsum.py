@@ -73,7 +73,7 @@ class EinsumDenseRule(MixingRule):
         shape = count(outputs[0]) if isinstance(shape, int) else (*shape[:-1], count(outputs[0]))
         return {**config, "output_shape": shape}
 
-    def macs(self, call: Call) -> int:
+    def work(self, call: Call) -> list[tuple]:
         """Each index of the equation runs once over its size, the batch left out."""
         given, kernel, result = _labels(call.layer)
         sizes = dict(zip(kernel, call.layer.kernel.shape, strict=True))
@@ -84,7 +84,8 @@ class EinsumDenseRule(MixingRule):
         batch = given[0] if not ellipsis else ""
         total = int(np.prod([size for label, size in sizes.items() if label != batch], dtype=np.int64))
         rest = call.input_shapes[0][1 : -len(given)] if ellipsis else ()
-        return total * int(np.prod([size or 1 for size in rest], dtype=np.int64))
+        total *= int(np.prod([size or 1 for size in rest], dtype=np.int64))
+        return [(call.layer.kernel, total // max(int(np.prod(call.layer.kernel.shape)), 1))]
 
 
 def _labels(layer) -> tuple[str, str, str]:

@@ -127,12 +127,12 @@ class RecurrentRule(LayerRule):
         cell["config"] = {**cell["config"], self.count_key: count(outputs[0])}
         return {**config, "cell": cell}
 
-    def macs(self, call: Call) -> int:
+    def work(self, call: Call) -> list[tuple]:
         cell = call.layer.cell
-        sizes = [np.prod(v.shape, dtype=np.int64) for v in (cell.kernel, cell.recurrent_kernel)]
         steps = call.input_shapes[_sequence(call)][1] or 1
         spatial = len(cell.kernel.shape) - 2
-        return int(sum(sizes)) * steps * positions((None, *call.output_shapes[0][-1 - spatial :]))
+        times = steps * positions((None, *call.output_shapes[0][-1 - spatial :]))
+        return [(cell.kernel, times), (cell.recurrent_kernel, times)]
 
     def sums_alike_everywhere(self, call: Call) -> bool:
         """Whether a constant input channel adds the same to every position of the gates."""

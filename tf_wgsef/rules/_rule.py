@@ -4,8 +4,10 @@ A channel is an index along a tensor's last axis. Three questions are asked of a
 channel: which channels are one and the same (``tie``), what is known of a channel's value going forward
 (``forward``), and whether anyone needs it going backward (``backward``). The same class says which entries
 of which variables belong to which channel (``parameters``), how the layer's configuration changes with
-the counts (``resize``), and what the layer costs (``macs``).
+the counts (``resize``), and what the layer multiplies (``work``).
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -173,9 +175,25 @@ class LayerRule:
         """Returns the variable with a spatial window in its first axes, (*window, …), or None."""
         return None
 
+    def work(self, call: Call) -> list[tuple[Any, int]]:
+        """Returns what the layer multiplies in one application to one sample.
+
+        Returns:
+            Pairs: a variable, or the key of a tensor; and in how many multiply-accumulates each entry of the
+            variable, or each channel of the tensor, takes part.
+        """
+        return []
+
     def macs(self, call: Call) -> int:
-        """Multiply-accumulates of one application to one sample."""
-        return 0
+        """Multiply-accumulates of one application to one sample: the sum over ``work``."""
+        sizes = dict(
+            zip((*call.inputs, *call.outputs), (*call.input_shapes, *call.output_shapes), strict=True)
+        )
+
+        def size(of) -> int:
+            return (sizes[of][-1] or 1) if isinstance(of, tuple) else int(np.prod(of.shape, dtype=np.int64))
+
+        return sum(times * size(of) for of, times in self.work(call))
 
 
 class CompoundRule(LayerRule):
