@@ -20,6 +20,8 @@ _HOMES = {
     "register_rule": "rules",
     "profile": "graph",
     "GroupSet": "groups",
+    "LatencyTable": "groups",
+    "LayerLatency": "groups",
     "build_groups": "groups",
     "custom_groups": "groups",
     "GroupTensorBoard": "training",

@@ -6,7 +6,7 @@ from tf_wgsef.graph import ChannelGraph
 from tf_wgsef.groups._draft import Draft, Slices
 from tf_wgsef.rules import LIVE, TensorKey
 
-LABEL = "depth"
+BRANCHES = "depth"
 """The name that all branches share in ``GroupSet.layers``: a level counts branches of the whole model."""
 
 
@@ -32,7 +32,7 @@ def depth_groups(graph: ChannelGraph, layers: set[str], skip: set[str]) -> Draft
         slices += [Slices(weight, (), np.array(number)) for weight in weights]
         slices += [Slices(shift, (), np.array(number), counts=False) for shift in _shifts(graph, branch)]
         number += 1
-    return Draft("depth", (LABEL,) * number, tuple(slices))
+    return Draft("depth", (BRANCHES,) * number, tuple(slices))
 
 
 def _branches(graph: ChannelGraph) -> list[list[int]]:

@@ -85,6 +85,10 @@ class GroupSet:
         """
         return self._find(model, self.members)
 
+    def all_variables(self, model) -> list:
+        """Returns the variables of the members and those of the shifts."""
+        return [*self.variables(model), *self._find(model, self.shifts)]
+
     def _find(self, model, members) -> list:
         model = check_keras_model(model)
         found = variables_by_key(model, [member.variable for member in members])

@@ -1,9 +1,7 @@
-"""Remove what is zero and leave the outputs the same: channel states → plan → smaller model → proof."""
+"""Remove what is zero and leave the outputs the same: plan → smaller model → proof."""
 
 from tf_wgsef.callable_module import make_callable
 
-from ._plan import Plan as Plan
-from ._plan import plan_removal as plan_removal
 from ._proof import Proof as Proof
 from ._proof import prove_equal as prove_equal
 from ._rebuild import rebuild as rebuild

@@ -6,9 +6,8 @@ import keras
 import numpy as np
 
 from tf_wgsef.errors import StripError
-from tf_wgsef.graph import ChannelGraph, Compound
+from tf_wgsef.graph import ChannelGraph, Compound, Plan
 from tf_wgsef.rules import Call, LayerRule, ParameterAxis, TensorKey
-from tf_wgsef.strip._plan import Plan
 from tf_wgsef.strip._spatial_crop import SpatialCrop, plan_spatial_crop
 
 

@@ -4,9 +4,8 @@ import keras
 import numpy as np
 
 from tf_wgsef.errors import InputError, StripError
-from tf_wgsef.graph import ChannelGraph, build_channel_graph, check_keras_model
+from tf_wgsef.graph import ChannelGraph, Plan, build_channel_graph, check_keras_model, plan_removal
 from tf_wgsef.strip._blueprint import Blueprint
-from tf_wgsef.strip._plan import Plan, plan_removal
 from tf_wgsef.strip._proof import prove_equal
 from tf_wgsef.strip._rebuild import rebuild
 from tf_wgsef.strip._result import StrippedLayer, StripResult

@@ -6,7 +6,8 @@ import math
 import numpy as np
 
 from tf_wgsef.errors import InputError
-from tf_wgsef.groups import GroupSet
+from tf_wgsef.groups import BRANCHES, GroupCosts, GroupSet
+from tf_wgsef.training._budget import Budget, select_within
 from tf_wgsef.validation import check_positive_int, check_share
 
 SCOPES = ("layer", "global")
@@ -36,9 +37,21 @@ class Pool:
         The penalty knows no blocks. Where several layers share the budget it leaves each of them up to
         ``round_to`` - 1 groups more, so that ``select`` finds ``k`` groups in blocks without a dead one.
         """
+        return self.k + self.spare(weights)
+
+    def spare(self, weights: np.ndarray) -> float:
+        """What whole blocks may need beyond the budget while the penalty tightens."""
         layers = len(np.unique(self.layer_of))
-        spare = 0 if layers == 1 else layers * (self.round_to - 1)
-        return self.k + spare * float(weights[self.groups].max())
+        return 0.0 if layers == 1 else layers * (self.round_to - 1) * float(weights[self.groups].max())
+
+    def budget_while_tightening(self, stays: np.ndarray, weights: np.ndarray) -> float:
+        """Returns what the groups ``stays`` weigh, and some more, so that the final choice is one.
+
+        Costs change with the choice: of a tenth more groups, or one, some fill what the budget has left.
+        """
+        kept = float(weights[self.groups][stays[self.groups]].sum())
+        one = float(weights[self.groups].max(initial=0.0))
+        return max(kept + self.spare(weights) + max(0.1 * kept, one), 1e-6)
 
     def select(self, norms: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Chooses the groups that stay: the best by norm/√weight, floors first, inside the budget.
@@ -83,12 +96,22 @@ class Level:
 
     Attributes:
         pools: disjoint; groups in no pool are left alone.
+        budget: what the choice may cost in all; None where each pool has a ``k`` that says it.
     """
 
     pools: tuple[Pool, ...]
+    budget: Budget | None = None
 
-    def select(self, groups: GroupSet, norms: np.ndarray) -> np.ndarray:
-        """Returns which groups stay, bool of shape (num_groups,)."""
+    def select(self, groups: GroupSet, norms: np.ndarray, costs: GroupCosts | None = None) -> np.ndarray:
+        """Returns which groups stay, bool of shape (num_groups,).
+
+        Args:
+            groups: the groups.
+            norms: norm of each, shape (num_groups,).
+            costs: of the model, where there is a budget.
+        """
+        if self.budget is not None:
+            return select_within(self.budget, costs, norms, self.pools)
         stays = np.ones(groups.num_groups, bool)
         for pool in self.pools:
             stays[pool.groups] = False
@@ -101,7 +124,8 @@ class Level:
             "pools": [
                 {**vars(pool), "groups": pool.groups.tolist(), "layer_of": pool.layer_of.tolist()}
                 for pool in self.pools
-            ]
+            ],
+            "budget": None if self.budget is None else self.budget.get_config(),
         }
 
     @classmethod
@@ -117,7 +141,8 @@ class Level:
                     }
                 )
                 for pool in config["pools"]
-            )
+            ),
+            None if config.get("budget") is None else Budget.from_config(config["budget"]),
         )
 
 
@@ -126,6 +151,7 @@ def preset_level(
     *,
     sparsity: float | None = None,
     k: int | dict[str, int] | None = None,
+    budget: Budget | None = None,
     scope: str = "layer",
     round_to: int = 1,
 ) -> Level:
@@ -136,22 +162,25 @@ def preset_level(
         sparsity: share of the groups to remove, in [0, 1): of every layer (scope ``"layer"``, rounded so
             that at least this share goes, but one group stays) or in total (``"global"``).
         k: number of groups that stay instead: in every layer, or {layer name: number}, or in total.
-        scope: ``"layer"`` or ``"global"``.
+        budget: what may stay instead, as a cost.
+        scope: ``"layer"`` or ``"global"``; with a budget, whether all layers keep the same share or compete.
         round_to: counts are multiples of this; with scope ``"layer"`` each count is rounded up, with
             ``"global"`` the counts are chosen inside the total.
 
     Raises:
         InputError: for a level that no choice of groups can meet.
     """
-    if scope not in SCOPES:
-        raise InputError(f"Expected `scope` to be one of {list(SCOPES)}. Received: scope={scope!r}.")
-    if (sparsity is None) == (k is None):
+    check_scope(scope)
+    if sum(one is not None for one in (sparsity, k, budget)) != 1:
         raise InputError(
-            f"Expected either `sparsity` or `k`, not both. Received: sparsity={sparsity!r}, k={k!r}. "
-            f"Pass sparsity=0.75 to remove three quarters, or k to say how many groups stay."
+            f"Expected one of `sparsity`, `k` and `budget`. Received: sparsity={sparsity!r}, k={k!r}, "
+            f"budget={budget!r}. Pass sparsity=0.75 to remove three quarters, k to say how many groups stay, "
+            f'or budget={{"macs": 0.3}} to say what may stay of the cost.'
         )
     round_to = check_positive_int("round_to", round_to)
     sizes = groups.sizes
+    if budget is not None:
+        return Level(_budget_pools(groups, round_to), budget)
     if scope == "global":
         total = count_that_stays(groups.num_groups, sparsity, k, "the model")
         return Level((_global_pool(groups, total, round_to),))
@@ -167,6 +196,24 @@ def preset_level(
             for layer, count in sorted(counts.items())
         )
     )
+
+
+def check_scope(scope: str) -> None:
+    """Raises InputError unless ``scope`` is one of ``SCOPES``."""
+    if scope not in SCOPES:
+        raise InputError(f"Expected `scope` to be one of {list(SCOPES)}. Received: scope={scope!r}.")
+
+
+def _budget_pools(groups: GroupSet, round_to: int) -> tuple[Pool, ...]:
+    """One pool per layer, whose ``k`` follows from the budget, epoch by epoch.
+
+    Branches have no floor: without them the trunk stays.
+    """
+    pools = []
+    for layer, (name, size) in enumerate(zip(groups.layers, groups.sizes, strict=True)):
+        inside, floor = np.flatnonzero(groups.layer_of == layer), 0 if name == BRANCHES else round_to
+        pools.append(Pool(inside, np.full(size, layer), float(size), floor, round_to))
+    return tuple(pools)
 
 
 def _layer_counts(groups: GroupSet, sparsity, k) -> dict[int, int]:

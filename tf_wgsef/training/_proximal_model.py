@@ -92,6 +92,11 @@ class ProximalModel(keras.Model):
         self._step = ProximalStep(groups, level, self.penalty, schedule)
         self._scalars = {name: self._state_weight(name, ()) for name in _SCALARS}
         self._mask = self._state_weight("mask", (groups.num_groups,))
+        self._costs = None if level.budget is None else level.budget.costs(self.model, groups)
+        if self._costs is not None:
+            self._group_costs = self._state_weight("group_costs", (groups.num_groups,))
+            self._budgets = self._state_weight("budgets", (len(level.pools),))
+            self._estimate_costs()
         self._scalars["live"].assign(float(groups.num_groups))
         self.built = True
 
@@ -103,6 +108,20 @@ class ProximalModel(keras.Model):
     def frozen(self) -> bool:
         """Whether the survivors are chosen."""
         return self._scalar("frozen") > 0
+
+    def cost(self) -> dict[str, float]:
+        """What ``strip`` would leave now and what the budget allows, ``{"macs": …, "budget": …}``.
+
+        Raises:
+            InputError: if the level is no budget.
+        """
+        if self._costs is None:
+            raise InputError(
+                "Expected a model with a budget. Received: one with a level in groups. Pass "
+                'budget={"macs": 0.3} to sparsify, or see tf_wgsef.profile(tf_wgsef.strip(model).model).'
+            )
+        budget = self.level.budget
+        return {budget.unit: self._costs.total(self._norms() > 0), "budget": budget.amount}
 
     def live_groups(self) -> dict[str, int]:
         """Counts the groups that are not zero now, {layer name: number}."""
@@ -166,7 +185,7 @@ class ProximalModel(keras.Model):
         """
         self.check_weights()
         norms = self._norms()
-        stays = self.level.select(self.groups, norms)
+        stays = self.level.select(self.groups, norms, self._costs)
         self.at_level_before_freeze = bool((norms[~stays] == 0).all())
         if (norms[stays] == 0).any():
             logging.warning(
@@ -225,8 +244,12 @@ class ProximalModel(keras.Model):
         self._scalars["epoch"].assign(float(epoch))
         self._scalars["batch"].assign(0.0)
         self._scalars["steps"].assign(float(steps or 0))
-        if not self.frozen and epoch >= self._scalar("ramp_start") + self._scalar("ramp_epochs"):
+        if self.frozen:
+            return
+        if epoch >= self._scalar("ramp_start") + self._scalar("ramp_epochs"):
             self.freeze()
+        elif self._costs is not None:
+            self._estimate_costs()
 
     def get_config(self):
         """Returns the configuration, with the wrapped model's inside."""
@@ -261,7 +284,7 @@ class ProximalModel(keras.Model):
         scalars = {name: found[id(weight)] for name, weight in self._scalars.items()}
         values, after_step = self._step(
             [found[id(variable)] for variable in self._targets],
-            ProximalState(**scalars, mask=found[id(self._mask)]),
+            ProximalState(**scalars, **{name: found[id(one)] for name, one in self._vectors().items()}),
             learning_rate,
             after > before,
         )
@@ -289,7 +312,24 @@ class ProximalModel(keras.Model):
 
     def _read_state(self) -> ProximalState:
         scalars = {name: ops.convert_to_tensor(weight) for name, weight in self._scalars.items()}
-        return ProximalState(**scalars, mask=ops.convert_to_tensor(self._mask))
+        vectors = {name: ops.convert_to_tensor(weight) for name, weight in self._vectors().items()}
+        return ProximalState(**scalars, **vectors)
+
+    def _vectors(self) -> dict:
+        if self._costs is None:
+            return {"mask": self._mask}
+        return {"mask": self._mask, "costs": self._group_costs, "budgets": self._budgets}
+
+    def _estimate_costs(self) -> None:
+        """Weighs each group by what it costs given the groups that would stay now, of each pool.
+
+        The penalty's budget is what those weigh: so it pulls towards a choice whose true cost is right.
+        """
+        stays = self.level.select(self.groups, self._norms(), self._costs)
+        weights = self._costs.weights(stays)
+        weights /= weights.mean() or 1.0
+        self._group_costs.assign(weights)
+        self._budgets.assign([pool.budget_while_tightening(stays, weights) for pool in self.level.pools])
 
     @property
     def _targets(self) -> list:

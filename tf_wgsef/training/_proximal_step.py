@@ -31,6 +31,8 @@ class ProximalState:
         frozen: 1 when the surviving groups are chosen, else 0.
         live: number of groups that are not zero.
         mask: 1 for the groups that stay once frozen, shape (num_groups,).
+        costs: weight d_g of each group where a budget re-estimates it, shape (num_groups,); else None.
+        budgets: the k of each pool in that case, shape (num_pools,).
     """
 
     epoch: Any
@@ -41,6 +43,8 @@ class ProximalState:
     frozen: Any
     live: Any
     mask: Any
+    costs: Any = None
+    budgets: Any = None
 
     @property
     def progress(self):
@@ -69,10 +73,11 @@ class ProximalStep:
         self._schedule = schedule
         self._floors = [_Floor(groups, pool) for pool in level.pools if len(set(pool.layer_of)) > 1]
         buckets: dict[int, list] = {}
-        for pool in level.pools:
+        for number, pool in enumerate(level.pools):
             width = max(1 << max(len(pool.groups) - 1, 0).bit_length(), _SMALL)
-            buckets.setdefault(width, []).append(pool)
-        self._rows = [_Rows(groups, pools, penalty) for pools in buckets.values()]
+            buckets.setdefault(width, []).append((number, pool))
+        moving = level.budget is not None
+        self._rows = [_Rows(groups, dict(pools), penalty, moving) for pools in buckets.values()]
 
     def __call__(self, values: list, state: ProximalState, learning_rate, updated):
         """Takes one step.
@@ -95,7 +100,7 @@ class ProximalStep:
         def prox():
             norms = group_norms(members, values, count)
             step_size = self._schedule.step_size(state.progress, learning_rate)
-            factors = ops.cast(self._factors(norms, step_size), "float32")
+            factors = ops.cast(self._factors(norms, step_size, state), "float32")
             return factors, count_alive(factors, norms)
 
         def held():
@@ -114,23 +119,31 @@ class ProximalStep:
         state = dataclasses.replace(state, batch=state.batch + 1.0, live=live)
         return scale_groups(members, values, factors), state
 
-    def _factors(self, norms, step_size):
+    def _factors(self, norms, step_size, state: ProximalState):
         for floor in self._floors:
             norms = floor.lift(norms)
         factors = ops.ones_like(norms)
         for rows in self._rows:
-            factors = rows.factors(norms, step_size, factors)
+            factors = rows.factors(norms, step_size, factors, state)
         return factors
 
 
 class _Rows:
-    """Pools of similar size as the rows of a matrix, padded with groups of norm 0."""
+    """Pools of similar size as the rows of a matrix, padded with groups of norm 0.
 
-    def __init__(self, groups: GroupSet, pools: list, penalty: GroupPenalty):
+    Args:
+        groups: the groups of the model.
+        pools: {number of the pool in the level: pool}.
+        penalty: whose prox is applied.
+        moving: whether weights and budgets are re-estimated while training, and come with the state.
+    """
+
+    def __init__(self, groups: GroupSet, pools: dict, penalty: GroupPenalty, moving: bool):
         pad = groups.num_groups
-        width = max(len(pool.groups) for pool in pools)
+        width = max(len(pool.groups) for pool in pools.values())
+        self._numbers = np.array(list(pools), dtype="int32")
         self._index = np.full((len(pools), width), pad, dtype="int32")
-        for row, pool in zip(self._index, pools, strict=True):
+        for row, pool in zip(self._index, pools.values(), strict=True):
             row[: len(pool.groups)] = pool.groups
         real = self._index != pad
         # Where all groups cost the same, padding needs no weight of 0: a norm of 0 takes no share.
@@ -140,16 +153,24 @@ class _Rows:
         self._targets = self._index[real][:, None]
         self._sources = np.flatnonzero(real).astype("int32")
         self._whole = np.array_equal(self._targets[:, 0], np.arange(pad))
-        budgets = [pool.training_budget(groups.weights) for pool in pools]
-        self._penalty = penalty.with_budget(np.array(budgets, dtype="float32"))
+        budgets = [pool.training_budget(groups.weights) for pool in pools.values()]
+        self._moving = moving
+        self._penalty = penalty if moving else penalty.with_budget(np.array(budgets, dtype="float32"))
 
-    def factors(self, norms, step_size, factors):
+    def factors(self, norms, step_size, factors, state: ProximalState):
         """Writes the factors of these pools' groups into ``factors``, shape (num_groups,)."""
-        padded = ops.concatenate([norms, ops.zeros((1,), dtype=norms.dtype)])
-        rows = ops.take(padded, self._index)
-        solved = ops.reshape(self._penalty.factors(rows, step_size, self._weights), (-1,))
+        rows = self._take(norms)
+        penalty, weights = self._penalty, self._weights
+        if self._moving:
+            penalty = penalty.with_budget(ops.take(state.budgets, self._numbers))
+            weights = self._take(ops.convert_to_tensor(state.costs))
+        solved = ops.reshape(penalty.factors(rows, step_size, weights), (-1,))
         solved = ops.cast(ops.take(solved, self._sources), factors.dtype)
         return solved if self._whole else ops.scatter_update(factors, self._targets, solved)
+
+    def _take(self, values):
+        """Numbers of all groups as these rows, padded with 0."""
+        return ops.take(ops.concatenate([values, ops.zeros((1,), dtype=values.dtype)]), self._index)
 
 
 class _Floor:

@@ -8,7 +8,8 @@ from absl import logging
 from tf_wgsef.errors import InputError
 from tf_wgsef.groups import GroupSet, build_groups
 from tf_wgsef.penalties import WGSEF, GroupLasso, GroupPenalty
-from tf_wgsef.training._level import Level, preset_level
+from tf_wgsef.training._budget import read_budget
+from tf_wgsef.training._level import Level, check_scope, preset_level
 from tf_wgsef.training._proximal_model import ProximalModel
 
 _PENALTIES = {"wgsef": lambda: WGSEF(1), "group_lasso": lambda: GroupLasso()}
@@ -19,6 +20,7 @@ def sparsify(
     *,
     sparsity: float | None = None,
     k: int | dict[str, int] | None = None,
+    budget: Mapping | None = None,
     scope: str = "layer",
     groups: str | Mapping[str, str] | GroupSet = "filter",
     skip=(),
@@ -33,8 +35,14 @@ def sparsify(
         sparsity: share of the groups to remove, in [0, 1); at least this share goes, unless ``round_to``
             keeps more.
         k: number of groups that stay instead: of every layer, {layer name: number}, or in total.
+        budget: what may stay of the cost instead: ``{"macs": 0.3}``, also ``"params"`` or ``"bytes"``: a
+            share (a float of at most 1) or an amount; or ``{"latency": (microseconds, LatencyTable)}``.
+            Groups are weighed by what they cost, re-estimated each epoch; the cost of the stripped model
+            is within the budget, and no further group would fit.
         scope: ``"layer"``: the level holds in every layer; ``"global"``: in total, each layer keeping one.
-            Each group counts as one, whatever it costs, so for latency ``"layer"`` is the safer choice.
+            Without a budget each group counts as one there, whatever it costs. With a budget, ``"layer"``
+            lets all layers keep the same share of their groups; ``"global"`` lets the groups of all layers
+            compete by norm/√cost: layers whose weights are small by nature lose most.
         groups: kind of the groups (``"filter"``, ``"head"``, ``"depth"``, …: see ``build_groups``), a kind
             per pattern of layer names, such as ``{"att*": "head", "*": "filter"}``, or a ``GroupSet`` of this
             model.
@@ -78,8 +86,12 @@ def sparsify(
             f"Expected a model with channels to remove. Received: model={getattr(model, 'name', model)!r}, "
             f"where {why}. `tf-wgsef inspect` shows the layers, and why their channels stay."
         )
-    level = preset_level(group_set, sparsity=sparsity, k=k, scope=scope, round_to=round_to)
-    _warn_of_whole_layers(group_set, level)
+    check_scope(scope)
+    if budget is not None:
+        budget = read_budget(budget, model, group_set, evenly=scope == "layer")
+    level = preset_level(group_set, sparsity=sparsity, k=k, budget=budget, scope=scope, round_to=round_to)
+    if budget is None:
+        _warn_of_whole_layers(group_set, level)
     return ProximalModel(model, group_set, level, penalty=_penalty(penalty), ramp=ramp)
 
 

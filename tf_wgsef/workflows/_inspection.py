@@ -8,10 +8,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from tf_wgsef.graph import ChannelGraph, Profile, build_channel_graph, profile
+from tf_wgsef.graph import ChannelGraph, Plan, Profile, build_channel_graph, plan_removal, profile
 from tf_wgsef.groups import layers_of_channels
 from tf_wgsef.report import plot_channel_graph
-from tf_wgsef.strip import Plan, plan_removal
 
 
 @dataclasses.dataclass(frozen=True)

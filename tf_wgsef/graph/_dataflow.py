@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 
 from tf_wgsef.errors import InputError
-from tf_wgsef.graph import ChannelGraph
+from tf_wgsef.graph._channel_graph import ChannelGraph
 from tf_wgsef.rules import LIVE, Call, TensorKey
 
 Values = dict[TensorKey, np.ndarray]
@@ -92,6 +92,12 @@ def _find_used(graph: ChannelGraph, values: Values, removed: np.ndarray) -> dict
         for key, need in zip(call.inputs, rule.backward(call, wanted), strict=True):
             used[key] |= need
     return used
+
+
+def removable_channels(graph: ChannelGraph) -> np.ndarray:
+    """Which channel ids can go with the weights as they are now, bool of shape (num_ids,)."""
+    values = find_constants(graph)
+    return find_removable(graph, values, find_foldable(graph, values))
 
 
 def count_uses(graph: ChannelGraph) -> Counter:

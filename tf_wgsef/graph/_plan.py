@@ -1,12 +1,12 @@
-"""The plan of a strip: which channels go, which calls disappear, and why the rest stays."""
+"""The plan of a removal: which channels go, which calls disappear, and why the rest stays."""
 
 import dataclasses
 
 import numpy as np
 
-from tf_wgsef.graph import ChannelGraph
+from tf_wgsef.graph._channel_graph import ChannelGraph
+from tf_wgsef.graph._dataflow import Values, find_constants, find_foldable, find_removable
 from tf_wgsef.rules import Call, TensorKey
-from tf_wgsef.strip._dataflow import Values, find_constants, find_foldable, find_removable
 
 
 @dataclasses.dataclass(frozen=True)

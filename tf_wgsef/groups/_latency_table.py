@@ -1,0 +1,132 @@
+"""LatencyTable: what the layers of a model cost on a device, by the channels that they keep."""
+
+import dataclasses
+import json
+
+import numpy as np
+
+from tf_wgsef.errors import InputError
+
+_SCHEMA = "tf_wgsef.LatencyTable/1"
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerLatency:
+    """Measured latencies of one layer.
+
+    Attributes:
+        inputs: numbers of input channels that were measured, rising; the last is the dense layer's.
+        outputs: the same of its output channels.
+        microseconds: shape (len(inputs), len(outputs)).
+    """
+
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    microseconds: np.ndarray
+
+    def __post_init__(self):
+        object.__setattr__(self, "inputs", tuple(int(n) for n in self.inputs))
+        object.__setattr__(self, "outputs", tuple(int(n) for n in self.outputs))
+        object.__setattr__(self, "microseconds", np.asarray(self.microseconds, dtype=np.float64))
+        for counts in (self.inputs, self.outputs):
+            if not counts or counts[0] < 1 or (np.diff(counts) <= 0).any():
+                raise InputError(
+                    f"Expected rising numbers of channels of at least 1. Received: {counts}. Sort them."
+                )
+        expected = (len(self.inputs), len(self.outputs))
+        values = self.microseconds
+        if values.shape != expected or not np.isfinite(values).all() or (values < 0).any():
+            raise InputError(
+                f"Expected finite microseconds of at least 0, shape {expected}. Received: shape "
+                f"{values.shape}, from {values.min(initial=0)} to {values.max(initial=0)}."
+            )
+
+    def microseconds_of(self, inputs: int, outputs: int) -> float:
+        """Microseconds with so many channels, interpolated linearly between those that were measured.
+
+        Below the smallest measured number the latency is that of the smallest: a call is never free; with
+        no channel at all the layer is gone.
+        """
+        if not inputs or not outputs:
+            return 0.0
+        rows = [np.interp(outputs, self.outputs, row) for row in self.microseconds]
+        return float(np.interp(inputs, self.inputs, rows))
+
+
+@dataclasses.dataclass(frozen=True)
+class LatencyTable:
+    """Measured latencies of the layers of one model on one device.
+
+    Attributes:
+        device: where it was measured, for people.
+        layers: {layer name: its latencies}; layers that are not listed cost nothing.
+        overhead: microseconds of a call of the whole model that no layer accounts for.
+
+    Example:
+        >>> table = LatencyTable(
+        ...     "a board", {"conv": LayerLatency((3,), (8, 16, 32), [[10.0, 10.0, 20.0]])}, overhead=5.0)
+        >>> table.layers["conv"].microseconds_of(3, 24)
+        15.0
+        >>> LatencyTable.from_json(table.to_json()).device
+        'a board'
+    """
+
+    device: str
+    layers: dict[str, LayerLatency]
+    overhead: float = 0.0
+
+    def check(self, name: str, inputs: int, outputs: int) -> None:
+        """Checks that a layer of a model is the one that was measured.
+
+        Raises:
+            InputError: if its dense numbers of channels are others.
+        """
+        row = self.layers[name]
+        if (row.inputs[-1], row.outputs[-1]) != (inputs, outputs):
+            raise InputError(
+                f"Expected a latency table of this model. Received: one in which {name!r} has up to "
+                f"{row.inputs[-1]} input and {row.outputs[-1]} output channels; here it has {inputs} and "
+                f"{outputs}. Measure this model."
+            )
+
+    def check_all_known(self, names, model: str) -> None:
+        """Checks that every layer of the table was found among ``names``, and that there is one.
+
+        Raises:
+            InputError: naming the layer that is missing.
+        """
+        missing = [name for name in self.layers if name not in names]
+        if missing or not self.layers:
+            raise InputError(
+                f"Expected a latency table of model {model!r}. Received: one "
+                f"{'with layer ' + repr(missing[0]) + ', which it lacks' if missing else 'without layers'}. "
+                f"Measure this model."
+            )
+
+    def to_json(self) -> str:
+        """Returns the table as a JSON text that ``from_json`` reads back."""
+        layers = {
+            name: {"inputs": row.inputs, "outputs": row.outputs, "microseconds": row.microseconds.tolist()}
+            for name, row in self.layers.items()
+        }
+        return json.dumps(
+            {"schema": _SCHEMA, "device": self.device, "overhead": self.overhead, "layers": layers}
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "LatencyTable":
+        """Reads what ``to_json`` wrote.
+
+        Raises:
+            InputError: if ``text`` is no such table.
+        """
+        try:
+            data = json.loads(text)
+            if data["schema"] != _SCHEMA:
+                raise ValueError(f"schema {data['schema']!r}")
+            layers = {name: LayerLatency(**row) for name, row in data["layers"].items()}
+            return cls(str(data["device"]), layers, float(data["overhead"]))
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise InputError(
+                f"Expected a JSON text written by LatencyTable.to_json ({_SCHEMA}). Received: {error}."
+            ) from error
