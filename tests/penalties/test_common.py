@@ -128,6 +128,20 @@ def test_gradient_of_value_is_its_slope(case):
 
 
 @every
+def test_gradient_factors_times_norms_are_the_gradient_of_value(case):
+    for _, norms, weights in problems(7, 4):
+        for given in (weights, None):
+            variable = tf.Variable(norms)
+            with tf.GradientTape() as tape:
+                value = case.make().value(variable, given)
+            got = case.make(strength=0.3).gradient_factors(norms, given)  # without the strength, as value
+            expected = tape.gradient(value, variable)
+            # A penalty may have a slope at 0, which no multiple of a group that is 0 can be.
+            np.testing.assert_allclose(got * norms, np.where(norms > 0, expected, 0.0), **EXACT)
+            assert not np.asarray(got)[norms == 0].any()
+
+
+@every
 def test_padding_and_rows(case):
     rng = np.random.default_rng(5)
     sizes = (4, 9, 6)

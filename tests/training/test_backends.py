@@ -51,8 +51,10 @@ def in_jax(folder: pathlib.Path) -> None:
         ("ema", optimizers.Adam(0.01, use_ema=True), {}),
         ("steps_per_execution", optimizers.AdamW(0.01), dict(steps_per_execution=2)),
         ("loss_scale", optimizers.LossScaleOptimizer(optimizers.Adam(0.01)), {}),
+        ("metric", optimizers.Adam(0.01), {}),
     ):
-        sparse = sparse_mlp(optimizer, compiled=compiled)
+        metric = "group" if name == "metric" else "euclidean"
+        sparse = sparse_mlp(optimizer, compiled=compiled, metric=metric)
         seen = EachEpoch(lambda model: sum(counts(model).values()))
         history = sparse.fit(x, y, batch_size=8, epochs=3, verbose=0, callbacks=[seen])
         found[name] = [counts(sparse), seen.found, history.history["live_groups"]]
@@ -95,7 +97,9 @@ def test_steps_on_jax_are_those_on_tensorflow(jax_run, name):
             assert np.abs(weight - before).max() > 1e-4
 
 
-@pytest.mark.parametrize("mode", ["adam", "accumulation", "ema", "steps_per_execution", "loss_scale"])
+@pytest.mark.parametrize(
+    "mode", ["adam", "accumulation", "ema", "steps_per_execution", "loss_scale", "metric"]
+)
 def test_the_level_is_met_on_jax_and_history_is_true(jax_run, mode):
     counts, seen, history = jax_run[2][mode]
     assert counts == {"h1": 4, "h2": 3}

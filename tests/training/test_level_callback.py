@@ -59,7 +59,7 @@ def test_the_ramp_climbs_inside_the_epochs_of_a_generator_of_unknown_length():
     steps = []
     sparse = sparse_mlp(keras.optimizers.SGD(0.01))
     probe = callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: steps.append(float(sparse._read_state().progress))
+        on_train_batch_end=lambda batch, logs: steps.append(float(sparse._state.read().progress))
     )
     sparse.fit(unknown_length(), epochs=4, verbose=0, callbacks=[probe])
     # Nothing is known in the first epoch; then 4 batches, in a ramp of two epochs.

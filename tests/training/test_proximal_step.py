@@ -8,7 +8,7 @@ import tf_wgsef
 from tests import oracles
 from tests.training.toys import data, live_counts, mlp, sparse_mlp
 from tf_wgsef.training import Pool, ProximalState
-from tf_wgsef.training._proximal_step import _Floor
+from tf_wgsef.training._pools import _Floor
 
 optimizers = keras.optimizers
 

@@ -1,6 +1,7 @@
 """Groups of parameters that are zeroed together: coupled, zero-invariant, as plain data."""
 
 from ._arithmetic import group_norms as group_norms
+from ._arithmetic import group_products as group_products
 from ._arithmetic import scale_groups as scale_groups
 from ._build import KINDS as KINDS
 from ._build import build_groups as build_groups

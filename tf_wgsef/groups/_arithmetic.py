@@ -16,19 +16,34 @@ def group_norms(members, values, num_groups: int):
     Returns:
         Tensor of shape (num_groups,), float32 or wider; 0 for a group that is all zero.
     """
-    squares = [
-        ops.reshape(_sum_of_squares(member, value), (-1,))
-        for member, value in zip(members, values, strict=True)
+    return ops.sqrt(group_products(members, values, values, num_groups))
+
+
+def group_products(members, left, right, num_groups: int):
+    """Inner product of two sets of values in every group, over all its members.
+
+    Args:
+        members: sequence of ``Member``.
+        left: one tensor per member, of the variable's shape.
+        right: the same.
+        num_groups: number of groups.
+
+    Returns:
+        Tensor of shape (num_groups,), float32 or wider.
+    """
+    products = [
+        ops.reshape(_sum_of_products(member, one, other), (-1,))
+        for member, one, other in zip(members, left, right, strict=True)
     ]
     ids = [member.ids.reshape(-1) for member in members]
-    squares, ids = _add_where_ids_agree(squares, ids)
-    total = ops.concatenate(squares) if len(squares) > 1 else squares[0]
+    products, ids = _add_where_ids_agree(products, ids)
+    total = ops.concatenate(products) if len(products) > 1 else products[0]
     joined = np.concatenate(ids)
     if not np.array_equal(joined, np.arange(num_groups)):
         # Entries in no group (id -1) go to one group more, which is cut off again.
         segments = np.where(joined < 0, num_groups, joined).astype("int32")
         total = ops.segment_sum(total, segments, num_segments=num_groups + 1)[:num_groups]
-    return ops.sqrt(total)
+    return total
 
 
 def scale_groups(members, values, factors) -> list:
@@ -48,21 +63,23 @@ def scale_groups(members, values, factors) -> list:
     ]
 
 
-def _sum_of_squares(member, value):
-    """Sums the squares over the axes that do not run over groups, in float32 at least."""
-    if keras.backend.standardize_dtype(value.dtype) in ("float16", "bfloat16"):
-        value = ops.cast(value, "float32")
-    others = tuple(axis for axis in range(len(value.shape)) if axis not in member.axes)
-    return ops.sum(ops.square(value), axis=others) if others else ops.square(value)
+def _sum_of_products(member, left, right):
+    """Sums the products over the axes that do not run over groups, in float32 at least."""
+    same = left is right
+    if keras.backend.standardize_dtype(left.dtype) in ("float16", "bfloat16"):
+        left, right = ops.cast(left, "float32"), ops.cast(right, "float32")
+    others = tuple(axis for axis in range(len(left.shape)) if axis not in member.axes)
+    product = ops.square(left) if same else ops.multiply(left, right)
+    return ops.sum(product, axis=others) if others else product
 
 
-def _add_where_ids_agree(squares: list, ids: list[np.ndarray]):
+def _add_where_ids_agree(sums: list, ids: list[np.ndarray]):
     """Adds vectors that belong to the same groups (kernel, bias, gamma, beta) before anything is gathered."""
-    sums: dict[bytes, tuple] = {}
-    for square, one in zip(squares, ids, strict=True):
+    joined: dict[bytes, tuple] = {}
+    for one_sum, one in zip(sums, ids, strict=True):
         key = one.tobytes()
-        sums[key] = (sums[key][0] + square, one) if key in sums else (square, one)
-    return [square for square, _ in sums.values()], [one for _, one in sums.values()]
+        joined[key] = (joined[key][0] + one_sum, one) if key in joined else (one_sum, one)
+    return [one_sum for one_sum, _ in joined.values()], [one for _, one in joined.values()]
 
 
 def _spread(member, factors):

@@ -60,6 +60,16 @@ class GroupLasso(GroupPenalty):
         factors = ops.where(ops.isfinite(exact), factors, float("nan"))
         return ops.cast(ops.stop_gradient(factors), ops.dtype(norms))
 
+    def gradient_factors(self, norms, weights=None):
+        """Returns √d_g / n_g, 0 for a norm of 0; see ``GroupPenalty.gradient_factors``."""
+        norms = ops.convert_to_tensor(norms)
+        check_shapes(norms, weights)
+        exact = ops.stop_gradient(accumulate(norms))
+        zero = ops.equal(exact, 0)
+        scales = self._scales(exact, weights)
+        factors = ops.where(zero, ops.zeros_like(exact), scales / ops.where(zero, 1.0, exact))
+        return ops.cast(ops.stop_gradient(factors), ops.dtype(norms))
+
     def get_config(self) -> dict:
         """Returns the arguments that build an equal penalty."""
         return {**super().get_config(), "scale_by_size": self.scale_by_size}

@@ -2,6 +2,7 @@
 
 import abc
 
+from tf_wgsef.errors import InputError
 from tf_wgsef.validation import check_non_negative
 
 
@@ -78,6 +79,29 @@ class GroupPenalty(abc.ABC):
             InputError: if shapes do not fit, a number is out of range, or an array of weights is
                 negative or not finite.
         """
+
+    def gradient_factors(self, norms, weights=None):
+        """Returns the multiplier of each group in the gradient: ∂Ω/∂x_g = c_g · x_g, without the strength.
+
+        It is the gradient of ``value`` in the norm, divided by the norm, and 0 for a group of norm 0.
+        The half-space update rules step along it; a penalty without it can train with the prox alone.
+
+        Args:
+            norms: tensor of shape ``(..., num_groups)``, entries of at least 0.
+            weights: ``None`` for ones, or d_g >= 0 of shape ``(num_groups,)`` or that of ``norms``.
+
+        Returns:
+            c_g of the shape and dtype of ``norms``, a constant for the gradient. Norms that are NaN give
+            NaN, for their group or for its whole row.
+
+        Raises:
+            InputError: if the penalty has none, shapes do not fit, or an array of weights is negative or
+                not finite.
+        """
+        raise InputError(
+            f"Expected a penalty with a gradient for half-space steps. Received: {type(self).__name__}, "
+            f"which has no gradient_factors(). Write it, or train with update='prox'."
+        )
 
     def with_budget(self, k) -> "GroupPenalty":
         """Returns a copy with the budget ``k``; a penalty without a budget returns itself.

@@ -70,14 +70,13 @@ class WGSEF(GroupPenalty):
         norms = ops.convert_to_tensor(norms)
         check_shapes(norms, weights, self.k)
         exact = accumulate(norms)
-        constant = ops.stop_gradient(exact)
-        shares = self._fill(constant, weights, 0.0, 1.0).shares()
-        inside = shares > 0
-        safe = ops.where(inside, shares, ops.ones_like(shares))
-        price = (1.0 - safe) / safe if self.debias else 1.0 / safe
-        # A NaN share is not "inside"; it must reach the value all the same.
-        price = ops.where(inside, price, shares)
-        return 0.5 * ops.sum(exact * (exact * ops.stop_gradient(price)), axis=-1)
+        return 0.5 * ops.sum(exact * (exact * self._price(exact, weights)), axis=-1)
+
+    def gradient_factors(self, norms, weights=None):
+        """Returns 1/u_g, or 1/u_g - 1 with debias=True; see ``GroupPenalty.gradient_factors``."""
+        norms = ops.convert_to_tensor(norms)
+        check_shapes(norms, weights, self.k)
+        return ops.cast(self._price(accumulate(norms), weights), ops.dtype(norms))
 
     def factors(self, norms, step_size, weights=None):
         """Returns the multiplier of each group; see the class and ``GroupPenalty.factors``.
@@ -111,6 +110,15 @@ class WGSEF(GroupPenalty):
         k = self.k if isinstance(self.k, numbers.Real) else ops.convert_to_numpy(self.k).tolist()
         k = k.item() if isinstance(k, np.generic) else k
         return {"k": k, **super().get_config(), "debias": self.debias}
+
+    def _price(self, norms, weights):
+        """What a unit of n_g costs: 1/u_g (less 1 without the ridge), 0 for a group of norm 0."""
+        shares = self._fill(ops.stop_gradient(norms), weights, 0.0, 1.0).shares()
+        inside = shares > 0
+        safe = ops.where(inside, shares, ops.ones_like(shares))
+        price = (1.0 - safe) / safe if self.debias else 1.0 / safe
+        # A NaN share is not "inside"; it must reach the value all the same.
+        return ops.stop_gradient(ops.where(inside, price, shares))
 
     def _fill(self, norms, weights, offset, width) -> Filling:
         dtype = ops.dtype(norms)

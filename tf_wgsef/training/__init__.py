@@ -1,5 +1,6 @@
 """Train to a preset level: the optimizer's step, then the prox; schedule, final choice, callbacks."""
 
+from ._hspg import HSPG as HSPG
 from ._level import Level as Level
 from ._level import Pool as Pool
 from ._level import preset_level as preset_level
@@ -12,3 +13,5 @@ from ._schedules import GeometricRamp as GeometricRamp
 from ._schedules import LearningRateStep as LearningRateStep
 from ._sparsify import sparsify as sparsify
 from ._tensorboard import GroupTensorBoard as GroupTensorBoard
+from ._update_rules import Prox as Prox
+from ._update_rules import UpdateRule as UpdateRule

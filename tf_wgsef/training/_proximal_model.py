@@ -14,11 +14,14 @@ from tf_wgsef.groups import GroupSet
 from tf_wgsef.penalties import WGSEF, GroupPenalty
 from tf_wgsef.training._level import Level
 from tf_wgsef.training._level_callback import LevelCallback
-from tf_wgsef.training._proximal_step import ProximalState, ProximalStep
+from tf_wgsef.training._metric import check_metric
+from tf_wgsef.training._optimizer_state import OptimizerState
+from tf_wgsef.training._proximal_state import StateVariables
+from tf_wgsef.training._proximal_step import ProximalStep
 from tf_wgsef.training._regularizer import level_from_regularizers
+from tf_wgsef.training._rule_names import update_rule
 from tf_wgsef.training._schedules import GeometricRamp, LearningRateStep
-
-_SCALARS = ("epoch", "batch", "steps", "ramp_start", "ramp_epochs", "frozen", "live")
+from tf_wgsef.training._update_rules import UpdateRule, begin_epoch
 
 
 @keras.saving.register_keras_serializable("tf_wgsef")
@@ -35,6 +38,8 @@ class ProximalModel(keras.Model):
         level: how many groups stay.
         penalty: ``WGSEF`` without its ridge if None.
         ramp: share of the epochs over which the penalty tightens, in (0, 1).
+        update: ``"prox"``, or a rule that takes other steps: ``"hspg"``, or an ``UpdateRule``.
+        metric: ``"euclidean"``, or ``"group"``: that of an adaptive optimizer, one number per group.
 
     Attributes:
         model: the wrapped model; ``.model.save(path)`` writes a plain Keras file.
@@ -66,6 +71,8 @@ class ProximalModel(keras.Model):
         *,
         penalty: GroupPenalty | None = None,
         ramp: float = 0.5,
+        update: str | UpdateRule = "prox",
+        metric: str = "euclidean",
         **kwargs,
     ):
         model = _check_trainable_by_keras(check_keras_model(model))
@@ -81,6 +88,8 @@ class ProximalModel(keras.Model):
             )
         self.groups, self.level, self.ramp = groups, level, _check_ramp(ramp)
         self.penalty = WGSEF(1) if penalty is None else penalty
+        self.update, self.metric = update_rule(update), check_metric(metric)
+        self.update.check(self.penalty)
         self.at_level_before_freeze = False
         self.check_weights()
         for variable in self._targets:
@@ -89,15 +98,16 @@ class ProximalModel(keras.Model):
                 variable.regularizer = None
         debiased = isinstance(self.penalty, WGSEF) and self.penalty.debias
         schedule = GeometricRamp() if debiased else LearningRateStep()
-        self._step = ProximalStep(groups, level, self.penalty, schedule)
-        self._scalars = {name: self._state_weight(name, ()) for name in _SCALARS}
-        self._mask = self._state_weight("mask", (groups.num_groups,))
+        self._step = ProximalStep(groups, level, self.penalty, schedule, self.update)
         self._costs = None if level.budget is None else level.budget.costs(self.model, groups)
+        self._state = StateVariables(
+            groups.num_groups,
+            0 if self._costs is None else len(level.pools),
+            self.update.state(groups.num_groups),
+            self._state_weight,
+        )
         if self._costs is not None:
-            self._group_costs = self._state_weight("group_costs", (groups.num_groups,))
-            self._budgets = self._state_weight("budgets", (len(level.pools),))
             self._estimate_costs()
-        self._scalars["live"].assign(float(groups.num_groups))
         self.built = True
 
     def call(self, inputs, training=None, mask=None):
@@ -107,7 +117,7 @@ class ProximalModel(keras.Model):
     @property
     def frozen(self) -> bool:
         """Whether the survivors are chosen."""
-        return self._scalar("frozen") > 0
+        return self._state.number("frozen") > 0
 
     def cost(self) -> dict[str, float]:
         """What ``strip`` would leave now and what the budget allows, ``{"macs": …, "budget": …}``.
@@ -166,15 +176,20 @@ class ProximalModel(keras.Model):
         if keras.backend.backend() == "jax":
             return self._stateless_train_step(*args)
         # The learning rate is read before the step: a schedule moves on inside it.
-        learning_rate, before = self._read_optimizer()
+        learning_rate, before = OptimizerState(self.optimizer).progress()
+        # Copies, for the same reason.
+        previous = [ops.copy(v) for v in self._targets] if self.update.needs_previous else None
         logs = super().train_step(*args)
-        _, after = self._read_optimizer()
-        values = [ops.convert_to_tensor(variable) for variable in self._targets]
-        values, state = self._step(values, self._read_state(), learning_rate, after > before)
+        optimizer = OptimizerState(self.optimizer)
+        _, after = optimizer.progress()
+        scales = optimizer.scales(self._targets) if self.metric == "group" else None
+        values, state = self._step(
+            self._values(), self._state.read(), learning_rate, after > before, previous, scales
+        )
         for variable, value in zip(self._targets, values, strict=True):
             variable.assign(value)
-        self._scalars["batch"].assign(state.batch)
-        self._scalars["live"].assign(state.live)
+        for variable, value in self._state.after_step(state):
+            variable.assign(value)
         return {**logs, "live_groups": state.live}
 
     def freeze(self) -> None:
@@ -194,14 +209,13 @@ class ProximalModel(keras.Model):
                 int((norms[stays] > 0).sum()),
                 int(stays.sum()),
             )
-        self._mask.assign(stays.astype("float32"))
-        self._scalars["frozen"].assign(1.0)
+        self._state.assign(mask=stays.astype("float32"), frozen=1.0)
         self.hold()
 
     def hold(self) -> None:
         """Zeroes the groups that were not chosen again, whatever has written to them since."""
-        self.groups.scale(self.model, ops.convert_to_numpy(self._mask))
-        self._scalars["live"].assign(float((self._norms() > 0).sum()))
+        self.groups.scale(self.model, self._state.mask())
+        self._state.assign(live=float((self._norms() > 0).sum()))
 
     def check_weights(self) -> None:
         """Checks that no weight of the groups is NaN or infinite: the choice of survivors would be wrong.
@@ -226,12 +240,11 @@ class ProximalModel(keras.Model):
         Returns:
             The epoch at which the survivors are chosen.
         """
-        begun, start = self._scalar("ramp_epochs") > 0, self._scalar("ramp_start")
+        begun, start = self._state.number("ramp_epochs") > 0, self._state.number("ramp_start")
         start = min(start, initial_epoch) if begun else initial_epoch
         epochs = max(epochs - start, 1)
-        self._scalars["ramp_start"].assign(float(start))
         length = min(max(round(self.ramp * epochs), 1), max(epochs - 1, 1))
-        self._scalars["ramp_epochs"].assign(float(length))
+        self._state.assign(ramp_start=float(start), ramp_epochs=float(length))
         return int(start) + length
 
     def begin_epoch(self, epoch: int, steps: int | None) -> None:
@@ -241,15 +254,13 @@ class ProximalModel(keras.Model):
             epoch: number of the epoch that begins, from 0.
             steps: its number of batches, None if not known yet.
         """
-        self._scalars["epoch"].assign(float(epoch))
-        self._scalars["batch"].assign(0.0)
-        self._scalars["steps"].assign(float(steps or 0))
-        if self.frozen:
-            return
-        if epoch >= self._scalar("ramp_start") + self._scalar("ramp_epochs"):
-            self.freeze()
-        elif self._costs is not None:
-            self._estimate_costs()
+        self._state.assign(epoch=float(epoch), batch=0.0, steps=float(steps or 0))
+        if not self.frozen:
+            if epoch >= self._state.number("ramp_start") + self._state.number("ramp_epochs"):
+                self.freeze()
+            elif self._costs is not None:
+                self._estimate_costs()
+        self._state.assign(rule=begin_epoch(self.update, self._state.read()))
 
     def get_config(self):
         """Returns the configuration, with the wrapped model's inside."""
@@ -260,6 +271,8 @@ class ProximalModel(keras.Model):
             "level": self.level.get_config(),
             "penalty": keras.saving.serialize_keras_object(self.penalty),
             "ramp": self.ramp,
+            "update": keras.saving.serialize_keras_object(self.update),
+            "metric": self.metric,
         }
 
     @classmethod
@@ -271,54 +284,33 @@ class ProximalModel(keras.Model):
             Level.from_config(config["level"]),
             penalty=keras.saving.deserialize_keras_object(config["penalty"], custom_objects),
             ramp=config["ramp"],
+            update=keras.saving.deserialize_keras_object(config.get("update", "prox"), custom_objects),
+            metric=config.get("metric", "euclidean"),
             name=config["name"],
         )
 
     def _stateless_train_step(self, state, data):
         """The same on JAX, whose training state goes in and comes out as lists of values."""
-        learning_rate, before = self._read_optimizer(state[2])
-        logs, (trained, other, optimizer, metrics) = super().train_step(state, data)
-        _, after = self._read_optimizer(optimizer)
-        found = dict(zip(map(id, self.trainable_variables), trained, strict=True))
-        found.update(zip(map(id, self.non_trainable_variables), other, strict=True))
-        scalars = {name: found[id(weight)] for name, weight in self._scalars.items()}
+        learning_rate, before = OptimizerState(self.optimizer, state[2]).progress()
+        previous = self._values(self._by_id(*state[:2])) if self.update.needs_previous else None
+        logs, (trained, other, optimizer_values, metrics) = super().train_step(state, data)
+        optimizer = OptimizerState(self.optimizer, optimizer_values)
+        _, after = optimizer.progress()
+        scales = optimizer.scales(self._targets) if self.metric == "group" else None
+        found = self._by_id(trained, other)
         values, after_step = self._step(
-            [found[id(variable)] for variable in self._targets],
-            ProximalState(**scalars, **{name: found[id(one)] for name, one in self._vectors().items()}),
+            self._values(found),
+            self._state.read(found),
             learning_rate,
             after > before,
+            previous,
+            scales,
         )
         found.update(zip(map(id, self._targets), values, strict=True))
-        found[id(self._scalars["batch"])] = after_step.batch
-        found[id(self._scalars["live"])] = after_step.live
+        found.update((id(variable), value) for variable, value in self._state.after_step(after_step))
         trained = [found[id(variable)] for variable in self.trainable_variables]
         other = [found[id(variable)] for variable in self.non_trainable_variables]
-        return {**logs, "live_groups": after_step.live}, (trained, other, optimizer, metrics)
-
-    def _read_optimizer(self, values=None):
-        """The learning rate and the number of updates made: variables, or ``values`` in their place."""
-        # Loss scaling wraps the optimizer that counts the updates.
-        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-
-        def read():
-            # The sum makes a value of today: a variable itself would be read later, after the step.
-            return ops.cast(inner.learning_rate + 0.0, "float32"), inner.iterations + 0
-
-        if values is None:
-            return read()
-        mapping = list(zip(self.optimizer.variables, values, strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            return read()
-
-    def _read_state(self) -> ProximalState:
-        scalars = {name: ops.convert_to_tensor(weight) for name, weight in self._scalars.items()}
-        vectors = {name: ops.convert_to_tensor(weight) for name, weight in self._vectors().items()}
-        return ProximalState(**scalars, **vectors)
-
-    def _vectors(self) -> dict:
-        if self._costs is None:
-            return {"mask": self._mask}
-        return {"mask": self._mask, "costs": self._group_costs, "budgets": self._budgets}
+        return {**logs, "live_groups": after_step.live}, (trained, other, optimizer_values, metrics)
 
     def _estimate_costs(self) -> None:
         """Weighs each group by what it costs given the groups that would stay now, of each pool.
@@ -328,16 +320,21 @@ class ProximalModel(keras.Model):
         stays = self.level.select(self.groups, self._norms(), self._costs)
         weights = self._costs.weights(stays)
         weights /= weights.mean() or 1.0
-        self._group_costs.assign(weights)
-        self._budgets.assign([pool.budget_while_tightening(stays, weights) for pool in self.level.pools])
+        budgets = [pool.budget_while_tightening(stays, weights) for pool in self.level.pools]
+        self._state.assign(costs=weights, budgets=budgets)
+
+    def _values(self, found: dict | None = None) -> list:
+        return [found[id(v)] if found else ops.convert_to_tensor(v) for v in self._targets]
+
+    def _by_id(self, trained, other) -> dict:
+        found = dict(zip(map(id, self.trainable_variables), trained, strict=True))
+        found.update(zip(map(id, self.non_trainable_variables), other, strict=True))
+        return found
 
     @property
     def _targets(self) -> list:
         # Looked up each time: Keras would track and save an attribute that holds them a second time.
         return self.groups.variables(self.model)
-
-    def _scalar(self, name: str) -> float:
-        return float(ops.convert_to_numpy(self._scalars[name]))
 
     def _state_weight(self, name: str, shape: tuple):
         return self.add_weight(

@@ -16,6 +16,7 @@ class GeometricRamp:
     """
 
     start: float = 1e-3
+    up_to_one = True
 
     def step_size(self, progress, learning_rate):
         """Step at ``progress`` in [0, 1], scalar tensors.
@@ -30,6 +31,8 @@ class GeometricRamp:
 @dataclasses.dataclass(frozen=True)
 class LearningRateStep:
     """The step of the textbook proximal gradient method: the learning rate, all the time."""
+
+    up_to_one = False
 
     def step_size(self, progress, learning_rate):
         """The learning rate of this step, a scalar tensor."""

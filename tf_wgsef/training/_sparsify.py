@@ -11,6 +11,7 @@ from tf_wgsef.penalties import WGSEF, GroupLasso, GroupPenalty
 from tf_wgsef.training._budget import read_budget
 from tf_wgsef.training._level import Level, check_scope, preset_level
 from tf_wgsef.training._proximal_model import ProximalModel
+from tf_wgsef.training._update_rules import UpdateRule
 
 _PENALTIES = {"wgsef": lambda: WGSEF(1), "group_lasso": lambda: GroupLasso()}
 
@@ -27,6 +28,8 @@ def sparsify(
     round_to: int = 1,
     penalty: str | GroupPenalty = "wgsef",
     ramp: float = 0.5,
+    update: str | UpdateRule = "prox",
+    metric: str = "euclidean",
 ) -> ProximalModel:
     """Wraps ``model`` so that ``fit`` trains it to a preset level of structured sparsity.
 
@@ -51,6 +54,12 @@ def sparsify(
             scope ``"layer"`` the number that stays is rounded up, so less than ``sparsity`` goes.
         penalty: ``"wgsef"``, ``"group_lasso"``, or a ``GroupPenalty``.
         ramp: share of the epochs over which the penalty tightens; the rest fits the survivors.
+        update: how the penalty acts on the weights after each step of the optimizer: ``"prox"``, its
+            proximal operator; ``"hspg"``, half-space steps after that; or an ``UpdateRule`` such as
+            ``HSPG(epsilon=0.1)``.
+        metric: in which the prox is nearest: ``"euclidean"``, or ``"group"`` for an optimizer with a step
+            size per weight (Adam and its kin, RMSprop, Adagrad), with the mean of these in each group: what
+            stays is then chosen by norm and curvature rather than by norm alone.
 
     Returns:
         A ``ProximalModel``: compile and fit it as usual, then ``tf_wgsef.strip`` it.
@@ -92,7 +101,8 @@ def sparsify(
     level = preset_level(group_set, sparsity=sparsity, k=k, budget=budget, scope=scope, round_to=round_to)
     if budget is None:
         _warn_of_whole_layers(group_set, level)
-    return ProximalModel(model, group_set, level, penalty=_penalty(penalty), ramp=ramp)
+    penalty = _penalty(penalty)
+    return ProximalModel(model, group_set, level, penalty=penalty, ramp=ramp, update=update, metric=metric)
 
 
 def _warn_of_whole_layers(groups: GroupSet, level: Level) -> None:

@@ -1,0 +1,40 @@
+"""What is read off an optimizer around its step: the learning rate, the updates made, the scales."""
+
+import keras
+from keras import ops
+
+from tf_wgsef.training._metric import check_adaptive, read_scales
+
+
+class OptimizerState:
+    """Reads an optimizer's variables, or values that stand for them (JAX's training state).
+
+    Args:
+        optimizer: of the compiled model. Loss scaling wraps the one that counts the updates, which is read.
+        values: one per variable of ``optimizer``; None to read the variables themselves.
+    """
+
+    def __init__(self, optimizer, values=None):
+        self._inner = getattr(optimizer, "inner_optimizer", optimizer)
+        self._mapping = None if values is None else list(zip(optimizer.variables, values, strict=True))
+
+    def progress(self):
+        """The learning rate of the next update, and the number of updates made, as values of now."""
+
+        def read():
+            # The sum makes a value of today: a variable itself would be read later, after the step.
+            return ops.cast(self._inner.learning_rate + 0.0, "float32"), self._inner.iterations + 0
+
+        return self._looking(read)
+
+    def scales(self, variables) -> list:
+        """What each weight's step is divided by, one tensor per variable."""
+        check_adaptive(self._inner)
+        _, updates = self.progress()
+        return self._looking(lambda: read_scales(self._inner, variables, ops.convert_to_tensor, updates))
+
+    def _looking(self, read):
+        if self._mapping is None:
+            return read()
+        with keras.StatelessScope(state_mapping=self._mapping):
+            return read()

@@ -1,0 +1,128 @@
+"""What is done with the optimizer's update: the contract of an update rule, and the plain prox."""
+
+import abc
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from tf_wgsef.groups import group_norms
+from tf_wgsef.penalties import GroupPenalty
+
+
+class Move(NamedTuple):
+    """What a rule sees of one step.
+
+    Attributes:
+        values: t, value of each member of the groups after the optimizer's update.
+        previous: x, the same before it; None unless the rule needs them.
+        progress: how far the ramp has come, in [0, 1].
+        step_size: of the schedule.
+        state: what the rule carries, {name: tensor}.
+    """
+
+    values: list
+    previous: list | None
+    progress: Any
+    step_size: Any
+    state: dict[str, Any]
+
+
+class Change(NamedTuple):
+    """What a rule makes of it: each group becomes factor · t_g - past · x_g.
+
+    Attributes:
+        factors: shape (num_groups,), float32.
+        past: the same, or () for a rule that does not see x.
+        live: number of groups that are not zero then, a scalar.
+        state: what the rule carries on.
+    """
+
+    factors: Any
+    past: Any
+    live: Any
+    state: dict[str, Any]
+
+
+class UpdateRule(abc.ABC):
+    """How the penalty acts on the weights, after each update of the optimizer.
+
+    A rule is plain data: what changes while training is in the variables that ``state`` names, which the
+    ``ProximalModel`` keeps and saves.
+    """
+
+    needs_previous = False
+    """Whether it sees the values before the update, which costs a copy of them."""
+
+    def check(self, penalty: GroupPenalty) -> None:
+        """Raises ``InputError`` if the rule cannot work with ``penalty``."""
+        del penalty
+
+    def state(self, num_groups: int) -> dict[str, Any]:
+        """Returns what it carries from step to step, as arrays with the initial values, by name."""
+        del num_groups
+        return {}
+
+    def begin_epoch(self, state: dict[str, Any], *, live: float, progress: float) -> dict[str, Any]:
+        """Returns what changes in ``state`` between epochs.
+
+        Args:
+            state: {name: array}, as the last epoch left it.
+            live: number of groups that are not zero.
+            progress: how far the ramp has come, in [0, 1].
+        """
+        del state, live, progress
+        return {}
+
+    @abc.abstractmethod
+    def move(self, step, move: Move) -> Change:
+        """Decides on one update, in ``keras.ops``.
+
+        Args:
+            step: the ``Solver``, which solves the penalty's parts for all pools.
+            move: what was updated.
+        """
+
+    def get_config(self) -> dict:
+        """Returns the arguments that build an equal rule, as plain JSON values."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "UpdateRule":
+        """Returns the rule of ``get_config``."""
+        return cls(**config)
+
+    def __repr__(self):
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+@keras.saving.register_keras_serializable("tf_wgsef")
+class Prox(UpdateRule):
+    """The proximal gradient method: the penalty's prox, taken at the optimizer's update."""
+
+    def move(self, step, move: Move) -> Change:
+        """See ``UpdateRule.move``."""
+        norms = group_norms(step.groups.members, move.values, step.groups.num_groups)
+        factors = ops.cast(step.prox(norms, move.step_size), "float32")
+        past = () if move.previous is None else ops.zeros_like(factors)
+        return Change(factors, past, count_alive(factors, norms), move.state)
+
+
+def begin_epoch(rule: UpdateRule, state) -> dict[str, Any]:
+    """Returns what the rule changes between epochs of what it carries, {name: array}.
+
+    Args:
+        rule: the update rule.
+        state: the ``ProximalState``.
+    """
+    if not state.rule:
+        return {}
+    live, progress = (float(ops.convert_to_numpy(value)) for value in (state.live, state.progress))
+    carried = {name: ops.convert_to_numpy(value) for name, value in state.rule.items()}
+    return rule.begin_epoch(carried, live=live, progress=progress)
+
+
+def count_alive(factors, norms):
+    """Counts the groups that stay and are not zero: one that is to stay can be zero all the same."""
+    return ops.sum(ops.cast(ops.logical_and(factors > 0, norms > 0), "float32"))
