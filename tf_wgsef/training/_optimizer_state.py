@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from tf_wgsef.errors import InputError
 from tf_wgsef.training._metric import check_adaptive, read_scales
 
 
@@ -10,12 +11,14 @@ class OptimizerState:
     """Reads an optimizer's variables, or values that stand for them (JAX's training state).
 
     Args:
-        optimizer: of the compiled model. Loss scaling wraps the one that counts the updates, which is read.
+        optimizer: of the compiled model. Loss scaling wraps the one that counts the updates, which is read; a
+            ``MultiOptimizer`` has several.
         values: one per variable of ``optimizer``; None to read the variables themselves.
     """
 
     def __init__(self, optimizer, values=None):
         self._inner = getattr(optimizer, "inner_optimizer", optimizer)
+        self._parts = getattr(self._inner, "optimizers", [self._inner])
         self._mapping = None if values is None else list(zip(optimizer.variables, values, strict=True))
 
     def progress(self):
@@ -23,9 +26,19 @@ class OptimizerState:
 
         def read():
             # The sum makes a value of today: a variable itself would be read later, after the step.
-            return ops.cast(self._inner.learning_rate + 0.0, "float32"), self._inner.iterations + 0
+            rate = ops.cast(self._parts[0].learning_rate + 0.0, "float32")
+            return rate, sum(part.iterations for part in self._parts) + 0
 
         return self._looking(read)
+
+    def check_one_rate(self) -> None:
+        """Raises InputError if there are several optimizers, each with a learning rate of its own."""
+        if len(self._parts) > 1:
+            raise InputError(
+                f"Expected one optimizer, whose learning rate is the penalty's step. Received: a "
+                f"MultiOptimizer of {len(self._parts)}. Compile with one of them, or use penalty='wgsef', which "
+                f"needs no rate."
+            )
 
     def scales(self, variables) -> list:
         """What each weight's step is divided by, one tensor per variable."""

@@ -97,8 +97,8 @@ class ProximalModel(keras.Model):
             if getattr(variable.regularizer, "is_group_penalty", False):
                 variable.regularizer = None
         debiased = isinstance(self.penalty, WGSEF) and self.penalty.debias
-        schedule = GeometricRamp() if debiased else LearningRateStep()
-        self._step = ProximalStep(groups, level, self.penalty, schedule, self.update)
+        self._schedule = GeometricRamp() if debiased else LearningRateStep()
+        self._step = ProximalStep(groups, level, self.penalty, self._schedule, self.update)
         self._costs = None if level.budget is None else level.budget.costs(self.model, groups)
         self._state = StateVariables(
             groups.num_groups,
@@ -176,7 +176,7 @@ class ProximalModel(keras.Model):
         if keras.backend.backend() == "jax":
             return self._stateless_train_step(*args)
         # The learning rate is read before the step: a schedule moves on inside it.
-        learning_rate, before = OptimizerState(self.optimizer).progress()
+        learning_rate, before = self._optimizer_state().progress()
         # Copies, for the same reason.
         previous = [ops.copy(v) for v in self._targets] if self.update.needs_previous else None
         logs = super().train_step(*args)
@@ -291,7 +291,7 @@ class ProximalModel(keras.Model):
 
     def _stateless_train_step(self, state, data):
         """The same on JAX, whose training state goes in and comes out as lists of values."""
-        learning_rate, before = OptimizerState(self.optimizer, state[2]).progress()
+        learning_rate, before = self._optimizer_state(state[2]).progress()
         previous = self._values(self._by_id(*state[:2])) if self.update.needs_previous else None
         logs, (trained, other, optimizer_values, metrics) = super().train_step(state, data)
         optimizer = OptimizerState(self.optimizer, optimizer_values)
@@ -311,6 +311,12 @@ class ProximalModel(keras.Model):
         trained = [found[id(variable)] for variable in self.trainable_variables]
         other = [found[id(variable)] for variable in self.non_trainable_variables]
         return {**logs, "live_groups": after_step.live}, (trained, other, optimizer_values, metrics)
+
+    def _optimizer_state(self, values=None) -> OptimizerState:
+        state = OptimizerState(self.optimizer, values)
+        if not self._schedule.up_to_one:
+            state.check_one_rate()
+        return state
 
     def _estimate_costs(self) -> None:
         """Weighs each group by what it costs given the groups that would stay now, of each pool.

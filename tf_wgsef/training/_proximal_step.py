@@ -83,7 +83,8 @@ class ProximalStep:
         def nothing():
             return change(ops.ones((count,), dtype="float32"), ops.convert_to_tensor(state.live))
 
-        made = ops.cond(updated, lambda: ops.cond(state.frozen > 0, held, move), nothing)
+        # Once frozen on every step: averaged weights (EMA) are written back on steps without an update too.
+        made = ops.cond(state.frozen > 0, held, lambda: ops.cond(updated, move, nothing))
         state = dataclasses.replace(state, batch=state.batch + 1.0, live=made.live, rule=made.state)
         values = scale_groups(members, values, made.factors)
         if previous is not None:
