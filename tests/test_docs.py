@@ -89,6 +89,38 @@ def test_the_penalty_example_trains_to_the_level():
     assert sparse.live_groups() == {"d": 2}
 
 
+def test_the_resuming_example_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks("docs/resuming.md")
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+
+    def run(last_epoch):
+        keras.utils.set_random_seed(0)
+        hidden = keras.layers.Dense(8, activation="tanh", name="d")
+        model = keras.Sequential(
+            [keras.Input((4,)), hidden, keras.layers.Dropout(0.2), keras.layers.Dense(1)]
+        )
+        sparse = tf_wgsef.sparsify(model, sparsity=0.75)
+        sparse.compile("adam", "mse")
+
+        names = {"keras": keras, "np": np, "x": x, "y": x[:, :1], "sparse": sparse}
+
+        def stop(batch, logs):
+            if names["batches"].epoch == last_epoch:
+                raise KeyboardInterrupt
+
+        names["stops"] = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+        code = example.replace("epochs=30", "epochs=4").replace("[order, backup]", "[order, backup, stops]")
+        exec(compile(code, "resuming", "exec"), names)  # noqa: S102
+        return sparse.get_weights()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(3)
+    resumed, whole = run(None), run(None)
+    for now, expected in zip(resumed, whole, strict=True):
+        np.testing.assert_array_equal(now, expected)
+
+
 def test_links_point_to_files_that_exist():
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):

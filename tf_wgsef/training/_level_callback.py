@@ -18,20 +18,31 @@ class LevelCallback(keras.callbacks.Callback):
         super().__init__()
         self._others = tuple(others)
         self._begun = False
-        self._batches = 0
+
+    def set_model(self, model):
+        super().set_model(model)
+        self._position = model.position
 
     def on_epoch_begin(self, epoch, logs=None):
         if not self._begun:
+            self._warn_of_repeated_batches(epoch)
             # Only now is the first epoch known: BackupAndRestore sets it after on_train_begin.
             ramp_end = self.model.begin_ramp(self.params.get("epochs") or 1, initial_epoch=epoch)
             self._warn_of_early_stops(ramp_end)
             self._begun = True
-        # A generator of unknown length shows it when an epoch of it is over.
-        self.model.begin_epoch(epoch, self.params.get("steps") or self._batches)
-        self._batches = 0
+        # None for a generator of unknown length, which shows it when an epoch of it is over.
+        self.model.begin_epoch(epoch, self.params.get("steps"))
 
-    def on_train_batch_end(self, batch, logs=None):
-        self._batches = batch + 1
+    def _warn_of_repeated_batches(self, epoch: int) -> None:
+        restored = self.model.position != self._position
+        before, seen = self.model.position
+        if restored and before == epoch and seen:
+            logging.warning(
+                "The restored run is not exact: epoch %d begins again with weights that have seen %d batches "
+                "of it. Save at the ends of epochs: BackupAndRestore(..., save_freq='epoch').",
+                epoch,
+                seen,
+            )
 
     def _warn_of_early_stops(self, ramp_end: int) -> None:
         for other in self._others:

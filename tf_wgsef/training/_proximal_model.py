@@ -119,6 +119,11 @@ class ProximalModel(keras.Model):
         """Whether the survivors are chosen."""
         return self._state.number("frozen") > 0
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """The epoch that the weights come from, and the batches of it that they have seen."""
+        return int(self._state.number("epoch")), int(self._state.number("batch"))
+
     def cost(self) -> dict[str, float]:
         """What ``strip`` would leave now and what the budget allows, ``{"macs": …, "budget": …}``.
 
@@ -252,15 +257,33 @@ class ProximalModel(keras.Model):
 
         Args:
             epoch: number of the epoch that begins, from 0.
-            steps: its number of batches, None if not known yet.
+            steps: its number of batches; None for as many as the last epoch had, if there was one.
         """
-        self._state.assign(epoch=float(epoch), batch=0.0, steps=float(steps or 0))
+        before, seen = self.position
+        if not steps:
+            # The weights know it, so that a run that resumes goes on as the one that was interrupted.
+            steps = seen if epoch == before + 1 else self._state.number("steps")
+        self._state.assign(epoch=float(epoch), batch=0.0, steps=float(steps))
         if not self.frozen:
             if epoch >= self._state.number("ramp_start") + self._state.number("ramp_epochs"):
                 self.freeze()
             elif self._costs is not None:
                 self._estimate_costs()
         self._state.assign(rule=begin_epoch(self.update, self._state.read()))
+
+    def save_own_variables(self, store):
+        """Saves where the schedule stands, and the random state of dropout, which Keras leaves out."""
+        super().save_own_variables(store)
+        for number, seed in enumerate(self._seeds):
+            store[f"seed{number}"] = seed
+
+    def load_own_variables(self, store):
+        """Loads what ``save_own_variables`` saved."""
+        keys = [key for key in store.keys() if not key.startswith("seed")]  # noqa: SIM118 (no iterator)
+        super().load_own_variables({key: store[key] for key in keys})
+        for number, seed in enumerate(self._seeds):
+            if f"seed{number}" in store:
+                seed.assign(store[f"seed{number}"])
 
     def get_config(self):
         """Returns the configuration, with the wrapped model's inside."""
@@ -341,6 +364,11 @@ class ProximalModel(keras.Model):
     def _targets(self) -> list:
         # Looked up each time: Keras would track and save an attribute that holds them a second time.
         return self.groups.variables(self.model)
+
+    @property
+    def _seeds(self) -> list:
+        weights = set(map(id, self.weights))
+        return [variable for variable in self.variables if id(variable) not in weights]
 
     def _state_weight(self, name: str, shape: tuple):
         return self.add_weight(
