@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 from keras import ops
 
 from tf_wgsef.groups import GroupSet, group_norms, scale_groups
@@ -54,11 +55,14 @@ class ProximalStep:
             The new values and the new state.
         """
         members, count = self._groups.members, self._groups.num_groups
+        # Rounded to float32, the factors of a float64 model would end beside its optimum.
+        double = any(keras.backend.standardize_dtype(value.dtype) == "float64" for value in values)
+        dtype = "float64" if double else "float32"
         carried = {name: ops.convert_to_tensor(value) for name, value in state.rule.items()}
 
         def change(factors, live):
-            past = () if previous is None else ops.zeros((count,), dtype="float32")
-            return Change(factors, past, live, carried)
+            past = () if previous is None else ops.zeros((count,), dtype=dtype)
+            return Change(ops.cast(factors, dtype), past, live, carried)
 
         def move():
             step_size = self._schedule.step_size(state.progress, learning_rate)
@@ -81,7 +85,7 @@ class ProximalStep:
             return change(mask, live)
 
         def nothing():
-            return change(ops.ones((count,), dtype="float32"), ops.convert_to_tensor(state.live))
+            return change(ops.ones((count,)), ops.convert_to_tensor(state.live))
 
         # Once frozen on every step: averaged weights (EMA) are written back on steps without an update too.
         made = ops.cond(state.frozen > 0, held, lambda: ops.cond(updated, move, nothing))

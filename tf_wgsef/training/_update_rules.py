@@ -32,7 +32,7 @@ class Change(NamedTuple):
     """What a rule makes of it: each group becomes factor · t_g - past · x_g.
 
     Attributes:
-        factors: shape (num_groups,), float32.
+        factors: shape (num_groups,), of the dtype of the norms.
         past: the same, or () for a rule that does not see x.
         live: number of groups that are not zero then, a scalar.
         state: what the rule carries on.
@@ -104,7 +104,7 @@ class Prox(UpdateRule):
     def move(self, step, move: Move) -> Change:
         """See ``UpdateRule.move``."""
         norms = group_norms(step.groups.members, move.values, step.groups.num_groups)
-        factors = ops.cast(step.prox(norms, move.step_size), "float32")
+        factors = step.prox(norms, move.step_size)
         past = () if move.previous is None else ops.zeros_like(factors)
         return Change(factors, past, count_alive(factors, norms), move.state)
 
