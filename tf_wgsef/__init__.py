@@ -24,6 +24,7 @@ _HOMES = {
     "LayerLatency": "groups",
     "build_groups": "groups",
     "custom_groups": "groups",
+    "AdaHSPGPlus": "training",
     "HSPG": "training",
     "GroupTensorBoard": "training",
     "ProximalModel": "training",

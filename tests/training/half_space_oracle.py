@@ -52,3 +52,50 @@ def half_space_step(x, t, gradient, step, epsilon, k):
         else:
             result.append(trial)
     return result
+
+
+def choose_roles(layers, prox, gradient_of, step, mu=1.0, reach=1.0):
+    """The choice of AdaHSPG+: {layer: (groups that take half-space steps, groups that stay zero)}.
+
+    Args:
+        layers: {layer: (groups before, groups after the update that decides)}.
+        prox: gives the groups after the prox from those after the update.
+        gradient_of: the penalty's gradient.
+        step: strength · step size.
+    """
+    far, zero, chi_half, chi_prox = {}, {}, 0.0, 0.0
+    for name, (x, t) in layers.items():
+        proxed, gradient, far[name], zero[name] = prox(t), gradient_of(x), set(), set()
+        for g in range(len(x)):
+            s = proxed[g] - x[g]
+            trial = t[g] - step * gradient[g] - x[g]
+            near = np.linalg.norm(trial) <= reach * np.linalg.norm(x[g])
+            if x[g].any() and proxed[g].any() and near:
+                far[name].add(g)
+                chi_half += s @ s
+            else:
+                chi_prox += s @ s
+            if not x[g].any() and not proxed[g].any():
+                zero[name].add(g)
+    half = np.sqrt(chi_half) > mu * np.sqrt(chi_prox)
+    return {name: (far[name] if half else set(), zero[name]) for name in layers}
+
+
+def adahspg_step(x, t, prox, gradient, step, epsilon, k, roles):
+    """One step of AdaHSPG+ on one layer: half-space steps on the far groups, the prox on the others."""
+    far, zero = roles
+    fixed = {g for g in far | zero if not x[g].any()}
+    alive = [0 * t[g] if g in fixed else t[g] for g in range(len(x))]
+    kept, proxed = best(alive, k), prox(alive)
+    result = []
+    for g in range(len(x)):
+        trial = t[g] - step * gradient[g]
+        if g in fixed:
+            result.append(0 * x[g])
+        elif g not in far:
+            result.append(proxed[g])
+        elif trial @ x[g] < epsilon * (x[g] @ x[g]):
+            result.append(t[g] if g in kept else 0 * x[g])
+        else:
+            result.append(trial)
+    return result

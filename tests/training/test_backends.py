@@ -14,6 +14,7 @@ from tests.training.toys import data, mlp, sparse_mlp
 
 HERE = pathlib.Path(__file__)
 PENALTIES = {"wgsef": dict(k=3), "group_lasso": dict(k=3, penalty="group_lasso")}
+PENALTIES |= {rule: dict(k=3, update=rule) for rule in ("hspg", "adahspg+")}
 
 
 def some_steps(level, start, x, y) -> list[np.ndarray]:
@@ -59,6 +60,12 @@ def in_jax(folder: pathlib.Path) -> None:
         history = sparse.fit(x, y, batch_size=8, epochs=3, verbose=0, callbacks=[seen])
         found[name] = [counts(sparse), seen.found, history.history["live_groups"]]
 
+    for rule in ("hspg", "adahspg+"):
+        sparse = sparse_mlp(optimizers.Adam(0.01), update=rule)
+        seen = EachEpoch(lambda model: sum(counts(model).values()))
+        history = sparse.fit(x, y, batch_size=8, epochs=4, verbose=0, callbacks=[seen])
+        found[rule] = [counts(sparse), seen.found, history.history["live_groups"]]
+
     sparse = sparse_mlp(optimizers.Adam(0.01, use_ema=True))
     try:
         sparse.fit(x, y, batch_size=8, epochs=4, verbose=0, callbacks=[At(14, interrupt)])
@@ -98,7 +105,8 @@ def test_steps_on_jax_are_those_on_tensorflow(jax_run, name):
 
 
 @pytest.mark.parametrize(
-    "mode", ["adam", "accumulation", "ema", "steps_per_execution", "loss_scale", "metric"]
+    "mode",
+    ["adam", "accumulation", "ema", "steps_per_execution", "loss_scale", "metric", "hspg", "adahspg+"],
 )
 def test_the_level_is_met_on_jax_and_history_is_true(jax_run, mode):
     counts, seen, history = jax_run[2][mode]

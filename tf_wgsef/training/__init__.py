@@ -1,5 +1,6 @@
 """Train to a preset level: the optimizer's step, then the prox; schedule, final choice, callbacks."""
 
+from ._adahspg import AdaHSPGPlus as AdaHSPGPlus
 from ._hspg import HSPG as HSPG
 from ._level import Level as Level
 from ._level import Pool as Pool

@@ -15,55 +15,59 @@ class Geometry(NamedTuple):
         after: ‖t_g‖.
         along: ⟨t_g - x_g, x_g⟩.
         length: ‖t_g - x_g‖².
-        pull: c_g, with which the penalty's gradient step is -c_g · x_g.
     """
 
     before: Any
     after: Any
     along: Any
     length: Any
-    pull: Any
 
-    @property
-    def inner(self):
-        """⟨y_g, x_g⟩ of the trial y_g = t_g - c_g · x_g."""
-        return (1.0 - self.pull) * ops.square(self.before) + self.along
-
-    def moved(self, factors, past):
-        """‖factor · t_g - past · x_g - x_g‖², without the cancellation of large terms."""
+    def squared_move(self, factors, past):
+        """‖(factor · t_g - past · x_g) - x_g‖², without the cancellation of large terms."""
         shift = factors - past - 1.0
         square = ops.square(factors) * self.length + ops.square(shift * self.before)
         return ops.maximum(square + 2.0 * factors * shift * self.along, 0.0)
 
 
-def measure(step, move) -> Geometry:
-    """Measures the update of every group, and the pull of the penalty at x.
+def measure(step, previous: list, values: list) -> Geometry:
+    """Measures an update of every group.
 
     Args:
         step: the ``Solver``.
-        move: the ``Move``, with the previous values.
+        previous: value of each member of the groups before.
+        values: the same after.
     """
     members, count = step.groups.members, step.groups.num_groups
     # From the difference itself: an update is many times smaller than what it updates.
-    change = [ops.subtract(new, old) for new, old in zip(move.values, move.previous, strict=True)]
-    before = group_norms(members, move.previous, count)
+    change = [ops.subtract(new, old) for new, old in zip(values, previous, strict=True)]
     return Geometry(
-        before,
-        group_norms(members, move.values, count),
-        group_products(members, change, move.previous, count),
+        group_norms(members, previous, count),
+        group_norms(members, values, count),
+        group_products(members, change, previous, count),
         group_products(members, change, change, count),
-        step.strength * ops.cast(move.step_size, before.dtype) * step.gradient(before),
     )
 
 
-def half_space(geometry: Geometry, epsilon, best, pooled):
-    """Takes the half-space step: y_g = t_g - c_g x_g, or 0 if ⟨y_g, x_g⟩ < ε‖x_g‖².
+def pull(step, move, before):
+    """What the penalty's gradient step takes off each group: step · ∇Ω(x)_g = pull_g · x_g.
+
+    Args:
+        step: the ``Solver``.
+        move: the ``Move``.
+        before: ‖x_g‖, shape (num_groups,).
+    """
+    return step.strength * ops.cast(move.step_size, before.dtype) * step.gradient(before)
+
+
+def half_space(geometry: Geometry, pulls, epsilon, best, pooled):
+    """Takes the half-space step: y_g = t_g - pull_g · x_g, or 0 if ⟨y_g, x_g⟩ < ε‖x_g‖².
 
     A group that is zero stays zero. A group that the level keeps is not projected: where it would be, it
     takes the optimizer's update alone.
 
     Args:
         geometry: of the update.
+        pulls: shape (num_groups,), see ``pull``.
         epsilon: ε in [0, 1).
         best: 1 for the groups that the level keeps, else 0.
         pooled: whether a group is in a pool, bool of shape (num_groups,).
@@ -71,11 +75,12 @@ def half_space(geometry: Geometry, epsilon, best, pooled):
     Returns:
         Two multipliers per group, a_g and b_g: the group becomes a_g t_g - b_g x_g.
     """
-    square, inner = ops.square(geometry.before), geometry.inner
+    square = ops.square(geometry.before)
+    inner = (1.0 - pulls) * square + geometry.along
     # A trial that is exactly at the border of ε = 0 may be zero itself. NaN is not projected: it must show.
     outside = ops.logical_or(inner < epsilon * square, inner <= 0)
     zero = ops.logical_and(ops.equal(geometry.before, 0), pooled)
     gone = ops.logical_or(zero, ops.logical_and(outside, ops.equal(best, 0)))
     nothing = ops.zeros_like(geometry.before)
     factors = ops.where(gone, nothing, ops.ones_like(nothing))
-    return factors, ops.where(ops.logical_or(gone, outside), nothing, geometry.pull)
+    return factors, ops.where(ops.logical_or(gone, outside), nothing, pulls)

@@ -8,7 +8,7 @@ from keras import ops
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.penalties import GroupPenalty
-from tf_wgsef.training._half_space import half_space, measure
+from tf_wgsef.training._half_space import Geometry, half_space, measure, pull
 from tf_wgsef.training._update_rules import Change, Move, Prox, UpdateRule, count_alive
 from tf_wgsef.validation import check_non_negative
 
@@ -36,9 +36,8 @@ class HSPG(UpdateRule):
     - t is the update of any Keras optimizer, with its momentum; the authors' code runs momentum over the
       gradient of loss and penalty together.
     - Phase 2 is counted in shares of the ramp, not in steps.
-    - ε grows where sparsity stalls: by ``growth`` at each epoch of phase 2 in which no group went, up to
-      0.9. The authors raise it by 0.1 by hand as a rule; no source that could be read says when
-      (unverified).
+    - ε grows where sparsity stalls: by ``growth`` after each epoch of phase 2 in which no group went, up to
+      0.9. The authors tune ε by hand; that they raise it by 0.1 then is unverified.
 
     Args:
         epsilon: ε in [0, 1); the larger, the more groups are projected.
@@ -67,7 +66,7 @@ class HSPG(UpdateRule):
         """See ``UpdateRule.check``."""
         penalty.with_budget(1).gradient_factors(np.ones(1, "float32"))
 
-    def state(self, num_groups: int) -> dict:
+    def state(self, num_groups: int, shapes) -> dict:
         """See ``UpdateRule.state``."""
         return {"epsilon": np.float32(self.epsilon), "live_before": np.float32(0)}
 
@@ -81,17 +80,25 @@ class HSPG(UpdateRule):
         """See ``UpdateRule.move``."""
 
         def second():
-            geometry = measure(step, move)
+            geometry = measure(step, move.previous, move.values)
+            # A zero group takes no place of the level's: it stays zero.
             still = ops.where(geometry.before > 0, geometry.after, ops.zeros_like(geometry.after))
-            factors, past = half_space(geometry, move.state["epsilon"], step.best(still), step.pooled)
-            live = count_alive(factors, ops.where(past > 0, geometry.before, geometry.after))
-            return Change(ops.cast(factors, "float32"), ops.cast(past, "float32"), live, move.state)
+            pulls = pull(step, move, geometry.before)
+            factors, past = half_space(geometry, pulls, move.state["epsilon"], step.best(still), step.pooled)
+            return half_space_change(geometry, factors, past, move.state)
 
         return ops.cond(move.progress >= self.start, second, lambda: Prox().move(step, move))
 
     def get_config(self) -> dict:
         """Returns the arguments that build an equal rule."""
         return {"epsilon": self.epsilon, "start": self.start, "growth": self.growth}
+
+
+def half_space_change(geometry: Geometry, factors, past, state: dict) -> Change:
+    """Returns the change in which each group becomes factor · t_g - past · x_g."""
+    # With a pull the inner product with x is above 0, so that the group is not zero; without one it is t.
+    live = count_alive(factors, ops.where(past > 0, geometry.before, geometry.after))
+    return Change(factors, past, live, state)
 
 
 def grown(state: dict, live: float, growth: float) -> dict:

@@ -38,7 +38,7 @@ class ProximalModel(keras.Model):
         level: how many groups stay.
         penalty: ``WGSEF`` without its ridge if None.
         ramp: share of the epochs over which the penalty tightens, in (0, 1).
-        update: ``"prox"``, or a rule that takes other steps: ``"hspg"``, or an ``UpdateRule``.
+        update: ``"prox"``; ``"hspg"`` or ``"adahspg+"``, half-space steps as well; or an ``UpdateRule``.
         metric: ``"euclidean"``, or ``"group"``: that of an adaptive optimizer, one number per group.
 
     Attributes:
@@ -103,7 +103,7 @@ class ProximalModel(keras.Model):
         self._state = StateVariables(
             groups.num_groups,
             0 if self._costs is None else len(level.pools),
-            self.update.state(groups.num_groups),
+            self.update.state(groups.num_groups, [tuple(v.shape) for v in self._targets]),
             self._state_weight,
         )
         if self._costs is not None:

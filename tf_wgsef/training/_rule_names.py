@@ -1,10 +1,11 @@
 """The update rules by name."""
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.training._adahspg import AdaHSPGPlus
 from tf_wgsef.training._hspg import HSPG
 from tf_wgsef.training._update_rules import Prox, UpdateRule
 
-_RULES = {"prox": Prox, "hspg": HSPG}
+_RULES = {"prox": Prox, "hspg": HSPG, "adahspg+": AdaHSPGPlus}
 
 
 def update_rule(update: str | UpdateRule) -> UpdateRule:

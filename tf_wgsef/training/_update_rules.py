@@ -58,9 +58,14 @@ class UpdateRule(abc.ABC):
         """Raises ``InputError`` if the rule cannot work with ``penalty``."""
         del penalty
 
-    def state(self, num_groups: int) -> dict[str, Any]:
-        """Returns what it carries from step to step, as arrays with the initial values, by name."""
-        del num_groups
+    def state(self, num_groups: int, shapes: list[tuple]) -> dict[str, Any]:
+        """Returns what it carries from step to step, {name: array with the initial values}.
+
+        Args:
+            num_groups: number of groups of the model.
+            shapes: shape of each member of the groups.
+        """
+        del num_groups, shapes
         return {}
 
     def begin_epoch(self, state: dict[str, Any], *, live: float, progress: float) -> dict[str, Any]:
@@ -116,9 +121,10 @@ def begin_epoch(rule: UpdateRule, state) -> dict[str, Any]:
         rule: the update rule.
         state: the ``ProximalState``.
     """
-    if not state.rule:
+    values = (state.frozen, state.live, state.progress)
+    frozen, live, progress = (float(ops.convert_to_numpy(value)) for value in values)
+    if frozen or not state.rule:
         return {}
-    live, progress = (float(ops.convert_to_numpy(value)) for value in (state.live, state.progress))
     carried = {name: ops.convert_to_numpy(value) for name, value in state.rule.items()}
     return rule.begin_epoch(carried, live=live, progress=progress)
 
