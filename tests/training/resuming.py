@@ -19,6 +19,7 @@ from keras import layers
 import tf_wgsef.training
 
 EPOCHS, STEPS, RAMP_END = 6, 5, 3
+HALF = {"sparsity": 0.5}
 ROOT = pathlib.Path(__file__).parents[2]
 
 optimizers = keras.optimizers
@@ -93,7 +94,7 @@ class Tear(keras.callbacks.Callback):
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, resource.RLIM_INFINITY))
 
 
-def sparse_model(optimizer, compiled):
+def sparse_model(optimizer, compiled, level):
     """With batch statistics and dropout, so that there is state beside the weights."""
     hidden = [
         layers.Dense(8, activation="tanh", name="h1"),
@@ -103,7 +104,7 @@ def sparse_model(optimizer, compiled):
         layers.Dropout(0.2),
     ]
     model = keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(2, name="out")])
-    sparse = tf_wgsef.training.sparsify(model, sparsity=0.5)
+    sparse = tf_wgsef.training.sparsify(model, **level)
     sparse.compile(optimizer, "mse", **compiled)
     return sparse
 
@@ -116,13 +117,11 @@ def newest(folder):
     return None, 0
 
 
-def train(
-    name, folder, case, saved="backup", data="shuffled", kill=None, tear=None, compiled=None, double=False
-):
+def train(name, folder, case, *, saved="backup", data="shuffled", double=False, **others):
     """One run, as a user's script would be; what there is at its end goes to ``<name>.npz``."""
     keras.utils.set_random_seed(0)
     sparse, start = newest(folder) if saved == "checkpoint" else (None, 0)
-    sparse = sparse or sparse_model(CASES[case](), compiled or {})
+    sparse = sparse or sparse_model(CASES[case](), others.get("compiled", {}), others.get("level", HALF))
     batches = Shuffled()
     sets_order = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, _: setattr(batches, "epoch", epoch)
@@ -131,14 +130,15 @@ def train(
         "backup": lambda: keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=double),
         "checkpoint": lambda: keras.callbacks.ModelCheckpoint(folder / "{epoch}.keras"),
     }
-    dies = ([Tear(*tear)] if tear else []), ([Kill(*kill)] if kill else [])
+    tears = [Tear(*others["tear"])] if "tear" in others else []
+    kills = [Kill(*others["kill"])] if "kill" in others else []
     history = sparse.fit(
         batches if data == "shuffled" else of_unknown_length(batches),
         epochs=EPOCHS,
         initial_epoch=start,
         shuffle=False,
         verbose=0,
-        callbacks=[sets_order, *dies[0], writes[saved](), *dies[1]],
+        callbacks=[sets_order, *tears, writes[saved](), *kills],
     )
     ends = [*sparse.variables, *sparse.optimizer.variables]
     np.savez(

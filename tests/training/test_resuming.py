@@ -35,7 +35,7 @@ def compare(folder: pathlib.Path, deaths: dict, backend="tensorflow") -> None:
     print(f"TF_WGSEF_KILL_SEED={SEED}", deaths)
     runs, codes, wholes = [], [], {}
     for name, options in deaths.items():
-        same = {key: options[key] for key in ("case", "data", "compiled") if key in options}
+        same = {key: options[key] for key in ("case", "data", "compiled", "level") if key in options}
         if same not in wholes.values():
             wholes[name] = same
             runs.append({"name": "whole", "folder": str(folder / f"{name}-whole"), **same})
@@ -57,7 +57,6 @@ def assert_same_end(resumed: pathlib.Path, whole: pathlib.Path, first_epoch: int
     """Weights, statistics, slots, schedule, random state, and the history from the resumed epoch on."""
     with np.load(whole) as expected, np.load(resumed) as found:
         assert found["epochs"].tolist() == list(range(first_epoch, EPOCHS))  # it did not start afresh
-        assert expected["live"].tolist() == [4, 3]
         assert set(expected.files) == set(found.files)
         for key in set(expected.files) - {"epochs"}:
             value = expected[key][first_epoch:] if key.startswith("history") else expected[key]
@@ -71,8 +70,9 @@ def in_each_phase(**options) -> dict:
 def test_killed_runs_go_on_and_end_where_they_would_have(tmp_path):
     """In the ramp, in the epoch of the choice, after it; by both callbacks; in the middle of a write."""
     deaths = in_each_phase(case="momentum")
-    deaths["checkpoint"] = dict(case="ema", saved="checkpoint", kill=drawn(1, EPOCHS))
-    deaths["torn checkpoint"] = dict(case="ema", saved="checkpoint", tear=torn(1))
+    costs = dict(case="ema", saved="checkpoint", level={"budget": {"macs": 0.4}})
+    deaths["checkpoint"] = dict(kill=drawn(1, EPOCHS), **costs)
+    deaths["torn checkpoint"] = dict(tear=torn(1), **costs)
     deaths["unknown length"] = dict(case="adam", data="unknown", kill=drawn(1, RAMP_END))
     compare(tmp_path, deaths)
 
@@ -98,6 +98,20 @@ def test_runs_go_on_in_every_mode(tmp_path, compiled):
 def test_runs_go_on_through_jax(tmp_path, saved):
     pytest.importorskip("jax")
     compare(tmp_path, in_each_phase(case="momentum", saved=saved), "jax")
+
+
+LEVELS = [
+    dict(budget={"macs": 0.4}),
+    dict(k=5, scope="global"),
+    dict(k=5, scope="global", penalty="group_lasso"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("saved", ["backup", "checkpoint"])
+@pytest.mark.parametrize("level", LEVELS, ids=str)
+def test_runs_go_on_to_every_kind_of_level(tmp_path, saved, level):
+    compare(tmp_path, in_each_phase(case="momentum", level=level, saved=saved))
 
 
 @pytest.mark.slow
@@ -136,7 +150,7 @@ def test_files_without_random_state_load(tmp_path):
     store = {}
     sparse.save_own_variables(store)
     assert not any(key.startswith("seed") for key in store)
-    dropped = resuming.sparse_model("adam", {})
+    dropped = resuming.sparse_model("adam", {}, resuming.HALF)
     seeds = [v.numpy() for v in dropped.variables if "seed" in v.path]
     dropped.load_own_variables({**store})
     assert [v.numpy().tolist() for v in dropped.variables if "seed" in v.path] == [s.tolist() for s in seeds]

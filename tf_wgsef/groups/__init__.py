@@ -5,6 +5,7 @@ from ._arithmetic import group_products as group_products
 from ._arithmetic import scale_groups as scale_groups
 from ._build import KINDS as KINDS
 from ._build import build_groups as build_groups
+from ._costs import REMOVED_BY_STRIP as REMOVED_BY_STRIP
 from ._costs import UNITS as UNITS
 from ._costs import GroupCosts as GroupCosts
 from ._custom import custom_groups as custom_groups
