@@ -1,7 +1,6 @@
 """ProximalModel: a Keras model that trains to a preset level of structured sparsity."""
 
 import inspect
-import numbers
 
 import keras
 import numpy as np
@@ -12,6 +11,7 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.graph import check_keras_model
 from tf_wgsef.groups import GroupSet
 from tf_wgsef.penalties import WGSEF, GroupPenalty
+from tf_wgsef.training._checks import check_ramp, check_trainable_by_keras
 from tf_wgsef.training._level import Level
 from tf_wgsef.training._level_callback import LevelCallback
 from tf_wgsef.training._metric import check_metric
@@ -75,7 +75,7 @@ class ProximalModel(keras.Model):
         metric: str = "euclidean",
         **kwargs,
     ):
-        model = _check_trainable_by_keras(check_keras_model(model))
+        model = check_trainable_by_keras(check_keras_model(model))
         # Keras scales the loss of a float16 model by the policy of the model that is compiled: this one.
         super().__init__(**{"dtype": model.dtype_policy, "autocast": False, **kwargs})
         self.model = model
@@ -86,7 +86,7 @@ class ProximalModel(keras.Model):
                 f"Expected both `groups` and `level`, or neither. Received: no "
                 f"{'groups' if groups is None else 'level'}. Use tf_wgsef.sparsify(model, sparsity=0.75)."
             )
-        self.groups, self.level, self.ramp = groups, level, _check_ramp(ramp)
+        self.groups, self.level, self.ramp = groups, level, check_ramp(ramp)
         self.penalty = WGSEF(1) if penalty is None else penalty
         self.update, self.metric = update_rule(update), check_metric(metric)
         self.update.check(self.penalty)
@@ -96,6 +96,10 @@ class ProximalModel(keras.Model):
             # The prox takes the penalty's place; both would count it twice.
             if getattr(variable.regularizer, "is_group_penalty", False):
                 variable.regularizer = None
+        self._prepare_step(groups, level)
+        self.built = True
+
+    def _prepare_step(self, groups: GroupSet, level: Level) -> None:
         debiased = isinstance(self.penalty, WGSEF) and self.penalty.debias
         self._schedule = GeometricRamp() if debiased else LearningRateStep()
         self._step = ProximalStep(groups, level, self.penalty, self._schedule, self.update)
@@ -108,7 +112,6 @@ class ProximalModel(keras.Model):
         )
         if self._costs is not None:
             self._estimate_costs()
-        self.built = True
 
     def call(self, inputs, training=None, mask=None):
         """Runs the wrapped model."""
@@ -382,25 +385,3 @@ class ProximalModel(keras.Model):
 
     def _norms(self) -> np.ndarray:
         return ops.convert_to_numpy(self.groups.norms(self.model))
-
-
-def _check_trainable_by_keras(model):
-    """Returns ``model`` if nothing of its own in ``fit`` would be lost by wrapping it."""
-    for method in ("train_step", "compute_loss"):
-        if getattr(type(model), method) is not getattr(keras.Model, method):
-            raise InputError(
-                f"Expected a model that trains as keras.Model does. Received: model={model.name!r}, whose "
-                f"{type(model).__name__}.{method} would not be called. Pass keras.Model(model.inputs, "
-                f"model.outputs), and its loss to compile()."
-            )
-    return model
-
-
-def _check_ramp(ramp: float) -> float:
-    number = isinstance(ramp, numbers.Real) and not isinstance(ramp, bool)
-    if not number or not 0 < ramp < 1:
-        raise InputError(
-            f"Expected `ramp` in (0, 1), the share of the epochs over which the penalty tightens. "
-            f"Received: ramp={ramp!r}. Pass 0.5 to leave half of them to the survivors."
-        )
-    return float(ramp)

@@ -1,0 +1,30 @@
+"""Checks of what a model is trained with: each failure is one line that says what to do."""
+
+import numbers
+
+import keras
+
+from tf_wgsef.errors import InputError
+
+
+def check_trainable_by_keras(model):
+    """Returns ``model``; raises InputError if wrapping it would lose something of its own in ``fit``."""
+    for method in ("train_step", "compute_loss"):
+        if getattr(type(model), method) is not getattr(keras.Model, method):
+            raise InputError(
+                f"Expected a model that trains as keras.Model does. Received: model={model.name!r}, whose "
+                f"{type(model).__name__}.{method} would not be called. Pass keras.Model(model.inputs, "
+                f"model.outputs), and its loss to compile()."
+            )
+    return model
+
+
+def check_ramp(ramp: float) -> float:
+    """Returns ``ramp`` as a float if it is in (0, 1); else raises InputError."""
+    number = isinstance(ramp, numbers.Real) and not isinstance(ramp, bool)
+    if not number or not 0 < ramp < 1:
+        raise InputError(
+            f"Expected `ramp` in (0, 1), the share of the epochs over which the penalty tightens. "
+            f"Received: ramp={ramp!r}. Pass 0.5 to leave half of them to the survivors."
+        )
+    return float(ramp)
