@@ -47,7 +47,7 @@ def no_channels():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m: tf_wgsef.sparsify(m), "either `sparsity` or `k`"),
+        (lambda m: tf_wgsef.sparsify(m), "one of `sparsity`, `k` and `budget`"),
         (lambda m: tf_wgsef.sparsify(m, sparsity=1.5), "Received: sparsity=1.5"),
         (lambda m: tf_wgsef.sparsify(m, k=1, skip=["h7"]), "Received: 'h7'. The model has: h1, h2, out"),
         (lambda m: tf_wgsef.sparsify(m, k=1, skip="h1"), r"Pass skip=\['h1'\]"),
