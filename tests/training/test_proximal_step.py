@@ -8,7 +8,7 @@ import tf_wgsef
 from tests import oracles
 from tests.training.toys import data, live_counts, mlp, sparse_mlp
 from tf_wgsef.training import Pool, ProximalState
-from tf_wgsef.training._pools import _Floor
+from tf_wgsef.training._floor import Floor
 
 optimizers = keras.optimizers
 
@@ -189,7 +189,7 @@ def test_live_groups_counts_what_is_zero_for_another_reason_too():
     [(0, 0, 4, 0.0), (0, 2, 4, 0.125), (3, 1, 4, 0.8125), (4, 0, 4, 1.0), (9, 3, 4, 1.0), (2, 7, 0, 0.5)],
 )
 def test_progress(epoch, batch, steps, expected):
-    one = {"frozen": 0.0, "live": 0.0, "mask": None}
+    one = {"frozen": 0.0, "kept": 0.0, "live": 0.0, "mask": None}
     values = {"epoch": epoch + 5.0, "batch": float(batch), "steps": float(steps)}
     state = ProximalState(**values, ramp_start=5.0, ramp_epochs=4.0, **one)
     assert float(state.progress) == pytest.approx(expected)
@@ -203,7 +203,7 @@ def test_a_floor_lifts_so_many_of_each_layer_and_no_more(norms):
     pool = Pool(np.arange(9), groups.layer_of, k=6.0, floor=2)
     norms = norms.copy()
     norms[-1] = 7.0  # something to lift above
-    lifted = keras.ops.convert_to_numpy(_Floor(groups, pool).lift(keras.ops.array(norms, "float32")))
+    lifted = keras.ops.convert_to_numpy(Floor(pool).lift(keras.ops.array(norms, "float32")))
     assert np.bincount(groups.layer_of[lifted != norms.astype("float32")], minlength=2).tolist() == [2, 2]
     for layer in (0, 1):
         inside = groups.layer_of == layer

@@ -11,8 +11,9 @@ from ._costs import GroupCosts as GroupCosts
 from ._custom import custom_groups as custom_groups
 from ._depth import BRANCHES as BRANCHES
 from ._group_set import GroupSet as GroupSet
-from ._group_set import Member as Member
 from ._keys import keys_of_variables as keys_of_variables
 from ._latency_table import LatencyTable as LatencyTable
 from ._latency_table import LayerLatency as LayerLatency
+from ._member import Member as Member
+from ._member import consecutive as consecutive
 from ._tied import layers_of_channels as layers_of_channels

@@ -16,7 +16,10 @@ def group_norms(members, values, num_groups: int):
     Returns:
         Tensor of shape (num_groups,), float32 or wider; 0 for a group that is all zero.
     """
-    return ops.sqrt(group_products(members, values, values, num_groups))
+    parts = _with_equal_ids(members, [(value, value) for value in values])
+    if _tiling(parts, num_groups) is not None:
+        return _by_group(parts, _norms, num_groups)
+    return ops.sqrt(_by_group(parts, _products, num_groups))
 
 
 def group_products(members, left, right, num_groups: int):
@@ -31,19 +34,8 @@ def group_products(members, left, right, num_groups: int):
     Returns:
         Tensor of shape (num_groups,), float32 or wider.
     """
-    products = [
-        ops.reshape(_sum_of_products(member, one, other), (-1,))
-        for member, one, other in zip(members, left, right, strict=True)
-    ]
-    ids = [member.ids.reshape(-1) for member in members]
-    products, ids = _add_where_ids_agree(products, ids)
-    total = ops.concatenate(products) if len(products) > 1 else products[0]
-    joined = np.concatenate(ids)
-    if not np.array_equal(joined, np.arange(num_groups)):
-        # Entries in no group (id -1) go to one group more, which is cut off again.
-        segments = np.where(joined < 0, num_groups, joined).astype("int32")
-        total = ops.segment_sum(total, segments, num_segments=num_groups + 1)[:num_groups]
-    return total
+    parts = _with_equal_ids(members, list(zip(left, right, strict=True)))
+    return _by_group(parts, _products, num_groups)
 
 
 def scale_groups(members, values, factors) -> list:
@@ -63,31 +55,86 @@ def scale_groups(members, values, factors) -> list:
     ]
 
 
+def _with_equal_ids(members, values) -> list[list[tuple]]:
+    """(member, values) of all, those that belong to the same groups (kernel, bias, gamma, beta) together."""
+    parts: dict = {}
+    for member, value in zip(members, values, strict=True):
+        key = member.run or member.ids.tobytes()
+        parts.setdefault(key, []).append((member, value))
+    return list(parts.values())
+
+
+def _by_group(parts: list[list[tuple]], each, num_groups: int):
+    """What ``each`` makes of the parts, as one number per group; added where parts share groups."""
+    order = _tiling(parts, num_groups)
+    if order is not None:
+        return _join([each(parts[position]) for position in order])
+    ids = np.concatenate([part[0][0].ids.reshape(-1) for part in parts])
+    # Entries in no group (id -1) go to one group more, which is cut off again.
+    segments = np.where(ids < 0, num_groups, ids).astype("int32")
+    numbers = _join([each(part) for part in parts])
+    return ops.segment_sum(numbers, segments, num_segments=num_groups + 1)[:num_groups]
+
+
+def _tiling(parts: list[list[tuple]], num_groups: int) -> list[int] | None:
+    """The order in which the groups of ``parts`` follow each other from 0 on; None if they do not."""
+    runs = [part[0][0].run for part in parts]
+    if None in runs:
+        return None
+    order = sorted(range(len(runs)), key=lambda position: runs[position].start)
+    ends = [0, *(runs[position].stop for position in order)]
+    starts = [*(runs[position].start for position in order), num_groups]
+    return order if starts == ends else None
+
+
+def _join(vectors: list):
+    return ops.concatenate(vectors) if len(vectors) > 1 else vectors[0]
+
+
+def _norms(part: list[tuple]):
+    """Norms of the groups of one part, shape (groups,)."""
+    (member, (value, _)), *others = part
+    if not others and len(member.axes) == member.rank:
+        # Groups of one number: no square that could become 0.
+        return ops.reshape(ops.abs(_at_least_float32(value)), (-1,))
+    return ops.sqrt(_products(part))
+
+
+def _products(part: list[tuple]):
+    """Sums of products over the members of a part, shape (groups,)."""
+    total, *others = [ops.reshape(_sum_of_products(member, *pair), (-1,)) for member, pair in part]
+    for other in others:
+        total = total + other
+    return total
+
+
 def _sum_of_products(member, left, right):
     """Sums the products over the axes that do not run over groups, in float32 at least."""
-    same = left is right
-    if keras.backend.standardize_dtype(left.dtype) in ("float16", "bfloat16"):
-        left, right = ops.cast(left, "float32"), ops.cast(right, "float32")
-    others = tuple(axis for axis in range(len(left.shape)) if axis not in member.axes)
-    product = ops.square(left) if same else ops.multiply(left, right)
-    return ops.sum(product, axis=others) if others else product
+    # Neighbouring axes that are summed become one: XLA's sum over (0, 1, 2) takes twice as long as over 0.
+    shape, summed = [], []
+    for axis, size in enumerate(left.shape):
+        if axis in member.axes:
+            shape.append(size)
+        elif summed and summed[-1] == len(shape) - 1:
+            shape[-1] *= size
+        else:
+            summed.append(len(shape))
+            shape.append(size)
+    first = ops.reshape(_at_least_float32(left), shape)
+    product = ops.square(first) if right is left else first * ops.reshape(_at_least_float32(right), shape)
+    return ops.sum(product, axis=tuple(summed)) if summed else product
 
 
-def _add_where_ids_agree(sums: list, ids: list[np.ndarray]):
-    """Adds vectors that belong to the same groups (kernel, bias, gamma, beta) before anything is gathered."""
-    joined: dict[bytes, tuple] = {}
-    for one_sum, one in zip(sums, ids, strict=True):
-        key = one.tobytes()
-        joined[key] = (joined[key][0] + one_sum, one) if key in joined else (one_sum, one)
-    return [one_sum for one_sum, _ in joined.values()], [one for _, one in joined.values()]
+def _at_least_float32(value):
+    narrow = keras.backend.standardize_dtype(value.dtype) in ("float16", "bfloat16")
+    return ops.cast(value, "float32") if narrow else value
 
 
 def _spread(member, factors):
     """The factor of each entry, in a shape that broadcasts against the variable."""
     ids = member.ids.reshape(-1)
-    first, count = int(ids[0]), len(ids)
-    if np.array_equal(ids, np.arange(first, first + count)) and first >= 0:
-        spread = factors[first : first + count]
+    if member.run:
+        spread = factors[member.run.start : member.run.stop]
     elif (ids >= 0).all():
         spread = ops.take(factors, ids.astype("int32"))
     else:

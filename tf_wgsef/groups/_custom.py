@@ -6,8 +6,9 @@ import numpy as np
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.graph import check_keras_model
-from tf_wgsef.groups._group_set import GroupSet, Member
+from tf_wgsef.groups._group_set import GroupSet
 from tf_wgsef.groups._keys import variables_by_key
+from tf_wgsef.groups._member import Member
 
 
 def custom_groups(model, ids: Mapping[str, np.ndarray], *, label: str = "custom") -> GroupSet:

@@ -32,7 +32,7 @@ def depth_groups(graph: ChannelGraph, layers: set[str], skip: set[str]) -> Draft
         slices += [Slices(weight, (), np.array(number)) for weight in weights]
         slices += [Slices(shift, (), np.array(number), counts=False) for shift in _shifts(graph, branch)]
         number += 1
-    return Draft("depth", (BRANCHES,) * number, tuple(slices))
+    return Draft("depth", {BRANCHES: number} if number else {}, tuple(slices))
 
 
 def _branches(graph: ChannelGraph) -> list[list[int]]:

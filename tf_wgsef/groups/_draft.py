@@ -1,14 +1,16 @@
 """What a group kind finds, and how the finds of several kinds become one ``GroupSet``."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.graph import ChannelGraph
-from tf_wgsef.groups._group_set import GroupSet, Member
+from tf_wgsef.groups._group_set import GroupSet
 from tf_wgsef.groups._keys import keys_of_variables
+from tf_wgsef.groups._member import Member
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +36,12 @@ class Draft:
 
     Attributes:
         kind: what a group is.
-        labels: the layer of each group, tied ones joined with ``+``; groups of a layer follow each other.
+        sizes: {layer, tied ones joined with ``+``: number of its groups}, in the order of the groups.
         slices: what belongs to them.
     """
 
     kind: str
-    labels: tuple[str, ...]
+    sizes: Mapping[str, int]
     slices: tuple[Slices, ...]
 
 
@@ -54,7 +56,9 @@ def assemble(graph: ChannelGraph, drafts: list[Draft]) -> GroupSet:
         InputError: if two drafts hold the same variable.
     """
     keys = keys_of_variables(graph.model)
-    members, shifts, labels = [], [], []
+    members, shifts = [], []
+    labels: list[str] = []
+    sizes: list[int] = []
     taken: dict[int, str] = {}
     for draft in drafts:
         for one in draft.slices:
@@ -64,17 +68,18 @@ def assemble(graph: ChannelGraph, drafts: list[Draft]) -> GroupSet:
                     f"Expected groups that share no weights. Received: kinds {other!r} and {draft.kind!r} "
                     f"both on {keys[id(one.variable)]!r}. Give its layer, and those tied to it, one kind."
                 )
-            ids = np.where(one.ids < 0, -1, one.ids + len(labels)) if labels else one.ids
+            ids = np.where(one.ids < 0, -1, one.ids + sum(sizes)) if sizes else one.ids
             member = Member(keys[id(one.variable)], one.axes, ids, len(one.variable.shape))
             (members if one.counts else shifts).append(member)
-        labels.extend(draft.labels)
+        labels += draft.sizes.keys()
+        sizes += draft.sizes.values()
     layers = tuple(dict.fromkeys(labels))
     index = {label: position for position, label in enumerate(layers)}
     return GroupSet(
-        kind="+".join(dict.fromkeys(draft.kind for draft in drafts if draft.labels)),
+        kind="+".join(dict.fromkeys(draft.kind for draft in drafts if draft.sizes)),
         layers=layers,
-        layer_of=np.array([index[label] for label in labels], dtype=np.int64),
-        weights=np.ones(len(labels)),
+        layer_of=np.repeat(np.array([index[label] for label in labels], dtype=np.int64), sizes),
+        weights=np.ones(sum(sizes)),
         members=tuple(members),
         shifts=tuple(shifts),
     )

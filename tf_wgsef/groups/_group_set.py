@@ -10,25 +10,9 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.graph import check_keras_model
 from tf_wgsef.groups._arithmetic import group_norms, scale_groups
 from tf_wgsef.groups._keys import variables_by_key
+from tf_wgsef.groups._member import Member
 
 _SCHEMA = "tf_wgsef.GroupSet/1"
-
-
-@dataclasses.dataclass(frozen=True)
-class Member:
-    """The part of one variable that belongs to groups.
-
-    Attributes:
-        variable: ``layer/variable``, such as ``conv1/kernel``.
-        axes: the axes of the variable that run over groups, ascending.
-        ids: group of each index along ``axes``, shape = the variable's sizes there; -1 is in no group.
-        rank: number of axes of the variable.
-    """
-
-    variable: str
-    axes: tuple[int, ...]
-    ids: np.ndarray
-    rank: int
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -18,7 +18,7 @@ def head_groups(graph: ChannelGraph, layers: set[str], skip: set[str]) -> Draft:
         layers: names of the attention layers whose heads may be grouped.
         skip: names of attention layers to leave alone.
     """
-    labels: list[str] = []
+    sizes: dict[str, int] = {}
     slices = []
     for compound in graph.compounds.values():
         name, rule = compound.call.name, compound.rule
@@ -30,7 +30,7 @@ def head_groups(graph: ChannelGraph, layers: set[str], skip: set[str]) -> Draft:
             for axis in axes if id(call.layer) in parts else ():
                 if axis.role == "inner":
                     rows = axis.ids.shape[0]
-                    ids = np.arange(rows) // (rows // heads) + len(labels)
+                    ids = np.arange(rows) // (rows // heads) + sum(sizes.values())
                     slices.append(Slices(axis.variable, axis.axes[:1], ids))
-        labels.extend([name] * heads)
-    return Draft("head", tuple(labels), tuple(slices))
+        sizes[name] = sizes.get(name, 0) + heads
+    return Draft("head", sizes, tuple(slices))

@@ -58,7 +58,7 @@ def kernels(graph: ChannelGraph) -> dict[str, list]:
 
 def _of_kernels(graph: ChannelGraph, layers: set[str], kind: str, cut) -> Draft:
     """One draft over all kernels; ``cut(shape)`` returns (number of leading axes, ids along them) or None."""
-    labels: list[str] = []
+    sizes: dict[str, int] = {}
     slices, seen = [], set()
     for name, variables in kernels(graph).items():
         for variable in variables if name in layers else ():
@@ -67,9 +67,9 @@ def _of_kernels(graph: ChannelGraph, layers: set[str], kind: str, cut) -> Draft:
                 continue
             seen.add(id(variable))
             rank, ids = found
-            slices.append(Slices(variable, tuple(range(rank)), ids + np.int32(len(labels))))
-            labels.extend([name] * (int(ids.max()) + 1))
-    return Draft(kind, tuple(labels), tuple(slices))
+            slices.append(Slices(variable, tuple(range(rank)), ids + np.int32(sum(sizes.values()))))
+            sizes[name] = sizes.get(name, 0) + int(ids.max()) + 1
+    return Draft(kind, sizes, tuple(slices))
 
 
 def _numbered(shape) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Groups by channel: all entries that play certain roles for it, wherever they are."""
 
+from collections import Counter
+
 import numpy as np
 
 from tf_wgsef.graph import ChannelGraph
@@ -45,7 +47,7 @@ def tied_groups(
                 continue
             seen.add(id(axis.variable))
             slices.append(Slices(axis.variable, axis.axes, number[axis.ids], roles[axis.role]))
-    return Draft(kind, tuple(chosen[one] for one in ordered), tuple(slices))
+    return Draft(kind, Counter(chosen[one] for one in ordered), tuple(slices))
 
 
 def layers_of_channels(graph: ChannelGraph, role: str) -> dict[int, tuple[str, ...]]:

@@ -31,6 +31,11 @@ class Pool:
     floor: int = 1
     round_to: int = 1
 
+    @property
+    def layers(self) -> np.ndarray:
+        """The layers that these groups are of, ascending."""
+        return np.flatnonzero(np.bincount(self.layer_of))
+
     def training_budget(self, weights: np.ndarray) -> float:
         """Returns the budget of the penalty while it tightens: ``k``, and room for whole blocks.
 
@@ -41,7 +46,7 @@ class Pool:
 
     def spare(self, weights: np.ndarray) -> float:
         """What whole blocks may need beyond the budget while the penalty tightens."""
-        layers = len(np.unique(self.layer_of))
+        layers = len(self.layers)
         return 0.0 if layers == 1 else layers * (self.round_to - 1) * float(weights[self.groups].max())
 
     def budget_while_tightening(self, stays: np.ndarray, weights: np.ndarray) -> float:

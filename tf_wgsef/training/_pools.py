@@ -8,21 +8,19 @@ from keras import ops
 
 from tf_wgsef.groups import GroupSet
 from tf_wgsef.penalties import WGSEF, GroupPenalty
+from tf_wgsef.training._floor import Floor, run_or_array, take_groups
 from tf_wgsef.training._level import Level
 
-# How far the groups under a floor are lifted above all others, so that any penalty lets them pass.
-_LIFT = 1e6
-
-# Pools of up to so many groups are solved together: a call of an operation costs more than its padding
-# (LeNet-5 20-50-500, batch 128, in one matrix instead of three: the prox adds 6.5 % to a step, not 8.3 %).
-_SMALL = 1024
+# A pool is solved together with longer ones while the padding of their matrix stays below so many numbers, or
+# below such a share of it: under that a call of an operation costs more.
+_PADDING, _PADDING_SHARE = 1 << 16, 1 / 8
 
 
 class Pools:
     """All pools of a level, and the penalty with their budgets.
 
-    Pools of similar size (small ones, or up to the same power of two) are padded into the rows of one
-    matrix and solved together: the number of operations does not grow with the number of layers.
+    Pools of similar size are padded into the rows of one matrix and solved together: the number of
+    operations does not grow with the number of layers.
 
     Args:
         groups: the groups of the model.
@@ -38,14 +36,11 @@ class Pools:
     def __init__(self, groups: GroupSet, level: Level, penalty: GroupPenalty):
         self.groups, self.strength = groups, penalty.strength
         self.pooled = np.zeros(groups.num_groups, bool)
-        self.floors = [_Floor(groups, pool) for pool in level.pools if len(set(pool.layer_of)) > 1]
-        buckets: dict[int, list] = {}
-        for number, pool in enumerate(level.pools):
+        for pool in level.pools:
             self.pooled[pool.groups] = True
-            width = max(1 << max(len(pool.groups) - 1, 0).bit_length(), _SMALL)
-            buckets.setdefault(width, []).append((number, pool))
+        self.floors = [Floor(pool) for pool in level.pools if len(pool.layers) > 1]
         moving = level.budget is not None
-        self.rows = [_Rows(groups, dict(pools), penalty, moving) for pools in buckets.values()]
+        self.rows = [_Rows(groups, pools, penalty, moving) for pools in _of_similar_size(level.pools)]
 
     def solver(self, *, costs=None, budgets=None, metric=None, metric_in_penalty: bool = False) -> "Solver":
         """Returns what solves them now.
@@ -94,24 +89,44 @@ class Solver:
         """Factor of each group in the penalty's prox; 1 outside all pools."""
         if self.metric is not None and not self.metric_in_penalty:
             step_size = ops.cast(step_size, "float32") / self.metric
-        return self._fill(norms, ops.ones_like(norms), lambda rows, *at: rows.factors(*at), step_size)
+        return self._fill(norms, 1.0, _Rows.factors, step_size)
 
     def gradient(self, norms):
         """What the penalty's gradient multiplies each group by, without the strength; 0 outside all pools."""
-        return self._fill(norms, ops.zeros_like(norms), lambda rows, *at: rows.gradient_factors(*at))
+        return self._fill(norms, 0.0, _Rows.gradient_factors)
 
     def best(self, norms):
         """1 for the groups that the level would keep of these, or that are in no pool, else 0."""
-        return self._fill(norms, ops.ones_like(norms), lambda rows, *at: rows.best(*at))
+        return self._fill(norms, 1.0, _Rows.best)
 
-    def _fill(self, norms, filled, solve, *more):
+    def _fill(self, norms, fill: float, solve, *more):
+        dtype = norms.dtype
         if self.metric is not None and self.metric_in_penalty:
-            norms = norms * ops.sqrt(self.metric)
+            norms = norms * ops.cast(ops.sqrt(self.metric), dtype)
         for floor in self.pools.floors:
             norms = floor.lift(norms)
-        for rows in self.pools.rows:
-            filled = rows.fill(norms, filled, solve, self.costs, self.budgets, *more)
-        return filled
+        solved = [
+            pair
+            for rows in self.pools.rows
+            for pair in rows.solve(norms, solve, self.costs, self.budgets, *more)
+        ]
+        runs = all(isinstance(where, range) for where, _ in solved)
+        return (_laid_out if runs else _scattered)(solved, self.groups.num_groups, fill, dtype)
+
+
+def _of_similar_size(pools) -> list[list]:
+    """(number, pool) of all, longest first, in lists that are worth one matrix each."""
+    found: list[list] = []
+    real = padding = 0
+    for number, pool in sorted(enumerate(pools), key=lambda pair: -len(pair[1].groups)):
+        size = len(pool.groups)
+        padding += len(found[-1][0][1].groups) - size if found else 0
+        if not found or padding > max(_PADDING, _PADDING_SHARE * real):
+            found.append([])
+            real = padding = 0
+        found[-1].append((number, pool))
+        real += size
+    return found
 
 
 class _Rows:
@@ -119,31 +134,21 @@ class _Rows:
 
     Args:
         groups: the groups of the model.
-        pools: {number of the pool in the level: pool}.
+        pools: (number of the pool in the level, pool), longest first.
         penalty: whose prox is applied.
         moving: whether weights and budgets are re-estimated while training.
     """
 
-    def __init__(self, groups: GroupSet, pools: dict, penalty: GroupPenalty, moving: bool):
-        pad = groups.num_groups
-        width = max(len(pool.groups) for pool in pools.values())
-        self._numbers = np.array(list(pools), dtype="int32")
-        self._index = np.full((len(pools), width), pad, dtype="int32")
-        for row, pool in zip(self._index, pools.values(), strict=True):
-            row[: len(pool.groups)] = pool.groups
-        real = self._index != pad
+    def __init__(self, groups: GroupSet, pools: list[tuple], penalty: GroupPenalty, moving: bool):
+        self._numbers = np.array([number for number, _ in pools], dtype="int32")
+        self._where = [run_or_array(pool.groups) for _, pool in pools]
+        self._penalty, self._moving = penalty, moving
         # Where all groups cost the same, padding needs no weight of 0: a norm of 0 takes no share.
-        weighted = (groups.weights != 1).any()
-        costs = np.append(groups.weights, 0.0)[self._index].astype("float32")
-        self._weights = costs if weighted else None
-        self._targets = self._index[real][:, None]
-        self._sources = np.flatnonzero(real).astype("int32")
-        self._whole = np.array_equal(self._targets[:, 0], np.arange(pad))
-        self._budgets = None
-        if not moving:
-            budgets = [pool.training_budget(groups.weights) for pool in pools.values()]
-            self._budgets = np.array(budgets, dtype="float32")
-        self._penalty = penalty
+        costs = [groups.weights[pool.groups] for _, pool in pools]
+        weighted = any((cost != 1).any() for cost in costs)
+        self._weights = _padded(costs).astype("float32") if weighted else None
+        budgets = [pool.training_budget(groups.weights) for _, pool in pools]
+        self._budgets = np.array(budgets, dtype="float32")
 
     def factors(self, rows, budgets, weights, step_size):
         """The penalty's prox, on a matrix of norms."""
@@ -159,41 +164,47 @@ class _Rows:
         """1 for the best groups within the budget, else 0, whatever the penalty."""
         return WGSEF(budgets).factors(rows, 1.0, weights)
 
-    def fill(self, norms, filled, solve, costs, budgets, *more):
-        """Writes what ``solve`` finds for these pools' groups into ``filled``, shape (num_groups,)."""
-        if self._budgets is None:
-            weights, budgets = self._take(costs), ops.take(budgets, self._numbers)
-        else:
-            weights, budgets = self._weights, self._budgets
-        solved = ops.reshape(solve(self, self._take(norms), budgets, weights, *more), (-1,))
-        solved = ops.cast(ops.take(solved, self._sources), filled.dtype)
-        return solved if self._whole else ops.scatter_update(filled, self._targets, solved)
+    def solve(self, norms, solve, costs, budgets, *more) -> list[tuple]:
+        """(groups, what ``solve`` finds for them) of each of these pools, of norms of shape (num_groups,)."""
+        weights, limits = self._weights, self._budgets
+        if self._moving:
+            weights, limits = self._take(costs), ops.take(budgets, self._numbers)
+        solved = solve(self, self._take(norms), limits, weights, *more)
+        return [(where, solved[row, : len(where)]) for row, where in enumerate(self._where)]
 
     def _take(self, values):
         """Numbers of all groups as these rows, padded with 0."""
-        values = ops.convert_to_tensor(values)
-        return ops.take(ops.concatenate([values, ops.zeros((1,), dtype=values.dtype)]), self._index)
+        values, width = ops.convert_to_tensor(values), max(map(len, self._where))
+        return ops.stack([_widen(take_groups(values, where), width) for where in self._where])
 
 
-class _Floor:
-    """The best groups of each layer of a pool that spans several layers: they stay, whatever the others."""
+def _laid_out(solved: list[tuple], num_groups: int, fill: float, dtype):
+    """One vector of the numbers of ranges of groups, with ``fill`` between them."""
+    parts, end = [], 0
+    for where, factors in sorted(solved, key=lambda pair: pair[0].start):
+        parts += [ops.full((where.start - end,), fill, dtype=dtype), ops.cast(factors, dtype)]
+        end = where.stop
+    parts.append(ops.full((num_groups - end,), fill, dtype=dtype))
+    parts = [part for part in parts if part.shape[0]]
+    return ops.concatenate(parts) if len(parts) > 1 else parts[0]
 
-    def __init__(self, groups: GroupSet, pool):
-        self._floor = pool.floor
-        pad = groups.num_groups
-        layers, position = np.unique(pool.layer_of, return_inverse=True)
-        width = max(int(np.bincount(position).max()), pool.floor)
-        self._index = np.full((len(layers), width), pad, dtype="int32")
-        for number, row in enumerate(self._index):
-            inside = pool.groups[position == number]
-            row[: len(inside)] = inside
 
-    def lift(self, norms):
-        """Lifts the ``floor`` largest norms of each layer above all others, shape (num_groups,)."""
-        padded = ops.concatenate([norms, ops.full((1,), -1.0, dtype=norms.dtype)])
-        # By position, not by threshold: of equal norms (a layer that is all zero) no more are lifted.
-        best = ops.top_k(ops.take(padded, self._index), self._floor)[1]
-        chosen = ops.take_along_axis(ops.convert_to_tensor(self._index), best, axis=1)
-        lifted = ops.ones((chosen.shape[0] * chosen.shape[1],), dtype=norms.dtype)
-        lifted = lifted * ops.max(norms) * _LIFT
-        return ops.scatter_update(padded, ops.reshape(chosen, (-1, 1)), lifted)[:-1]
+def _scattered(solved: list[tuple], num_groups: int, fill: float, dtype):
+    """The same of groups in any order."""
+    index = [np.arange(one.start, one.stop) if isinstance(one, range) else one for one, _ in solved]
+    index = np.concatenate(index)[:, None].astype("int32")
+    factors = ops.cast(ops.concatenate([factors for _, factors in solved]), dtype)
+    return ops.scatter_update(ops.full((num_groups,), fill, dtype=dtype), index, factors)
+
+
+def _widen(vector, width: int):
+    missing = width - vector.shape[0]
+    return ops.pad(vector, (0, missing)) if missing else vector
+
+
+def _padded(rows: list[np.ndarray]) -> np.ndarray:
+    """The rows as one matrix, filled up with 0."""
+    matrix = np.zeros((len(rows), max(map(len, rows))))
+    for line, row in zip(matrix, rows, strict=True):
+        line[: len(row)] = row
+    return matrix

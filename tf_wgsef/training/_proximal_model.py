@@ -217,7 +217,7 @@ class ProximalModel(keras.Model):
                 int((norms[stays] > 0).sum()),
                 int(stays.sum()),
             )
-        self._state.assign(mask=stays.astype("float32"), frozen=1.0)
+        self._state.assign(mask=stays.astype("float32"), kept=float(stays.sum()), frozen=1.0)
         self.hold()
 
     def hold(self) -> None:

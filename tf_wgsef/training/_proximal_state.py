@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-SCALARS = ("epoch", "batch", "steps", "ramp_start", "ramp_epochs", "frozen", "live")
+SCALARS = ("epoch", "batch", "steps", "ramp_start", "ramp_epochs", "frozen", "kept", "live")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +20,7 @@ class ProximalState:
         ramp_start: the epoch at which the ramp starts.
         ramp_epochs: how many epochs the ramp takes.
         frozen: 1 when the surviving groups are chosen, else 0.
+        kept: number of groups that stay once frozen.
         live: number of groups that are not zero.
         mask: 1 for the groups that stay once frozen, shape (num_groups,).
         costs: weight d_g of each group where a budget re-estimates it, shape (num_groups,); else None.
@@ -33,6 +34,7 @@ class ProximalState:
     ramp_start: Any
     ramp_epochs: Any
     frozen: Any
+    kept: Any
     live: Any
     mask: Any
     costs: Any = None

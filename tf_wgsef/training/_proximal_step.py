@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 from keras import ops
 
 from tf_wgsef.groups import GroupSet, group_norms, scale_groups
@@ -55,43 +54,43 @@ class ProximalStep:
             The new values and the new state.
         """
         members, count = self._groups.members, self._groups.num_groups
-        # Rounded to float32, the factors of a float64 model would end beside its optimum.
-        double = any(keras.backend.standardize_dtype(value.dtype) == "float64" for value in values)
-        dtype = "float64" if double else "float32"
         carried = {name: ops.convert_to_tensor(value) for name, value in state.rule.items()}
-
-        def change(factors, live):
-            past = () if previous is None else ops.zeros((count,), dtype=dtype)
-            return Change(ops.cast(factors, dtype), past, live, carried)
+        live, mask = ops.convert_to_tensor(state.live), ops.convert_to_tensor(state.mask)
 
         def move():
-            step_size = self._schedule.step_size(state.progress, learning_rate)
             solver = self._pools.solver(
                 costs=state.costs,
                 budgets=state.budgets,
                 metric=None if scales is None else group_metric(members, scales, count),
                 metric_in_penalty=self._schedule.up_to_one,
             )
-            return self._rule.move(solver, Move(values, previous, state.progress, step_size, carried))
+            progress = state.progress
+            step_size = self._schedule.step_size(progress, learning_rate)
+            made = self._rule.move(solver, Move(values, previous, progress, step_size, carried))
+            return self._apply(made, values, previous), made.live, made.state
 
         def held():
-            mask, live = ops.convert_to_tensor(state.mask), ops.convert_to_tensor(state.live)
             # Once all that are to stay are alive, there is nothing to count any more.
-            live = ops.cond(
-                live < ops.sum(mask),
+            alive = ops.cond(
+                live < state.kept,
                 lambda: count_alive(mask, group_norms(members, values, count)),
                 lambda: live,
             )
-            return change(mask, live)
+            return scale_groups(members, values, mask), alive, carried
 
         def nothing():
-            return change(ops.ones((count,)), ops.convert_to_tensor(state.live))
+            return values, live, carried
 
         # Once frozen on every step: averaged weights (EMA) are written back on steps without an update too.
-        made = ops.cond(state.frozen > 0, held, lambda: ops.cond(updated, move, nothing))
-        state = dataclasses.replace(state, batch=state.batch + 1.0, live=made.live, rule=made.state)
-        values = scale_groups(members, values, made.factors)
-        if previous is not None:
-            pulls = scale_groups(members, previous, made.past)
-            values = [ops.subtract(value, pull) for value, pull in zip(values, pulls, strict=True)]
-        return values, state
+        # The branches return the values, not the factors: those would be written, and read again.
+        values, live, carried = ops.cond(state.frozen > 0, held, lambda: ops.cond(updated, move, nothing))
+        return values, dataclasses.replace(state, batch=state.batch + 1.0, live=live, rule=carried)
+
+    def _apply(self, change: Change, values: list, previous: list | None) -> list:
+        """Each group becomes factor · t_g - past · x_g."""
+        members = self._groups.members
+        scaled = scale_groups(members, values, change.factors)
+        if previous is None:
+            return scaled
+        pulls = scale_groups(members, previous, change.past)
+        return [ops.subtract(value, pull) for value, pull in zip(scaled, pulls, strict=True)]

@@ -131,4 +131,6 @@ def begin_epoch(rule: UpdateRule, state) -> dict[str, Any]:
 
 def count_alive(factors, norms):
     """Counts the groups that stay and are not zero: one that is to stay can be zero all the same."""
-    return ops.sum(ops.cast(ops.logical_and(factors > 0, norms > 0), "float32"))
+    alive = ops.logical_and(factors > 0, norms > 0)
+    # In whole numbers: float32 counts to 2^24.
+    return ops.cast(ops.sum(ops.cast(alive, "int32")), "float32")
