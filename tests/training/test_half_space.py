@@ -184,7 +184,7 @@ def test_a_rule_takes_the_published_steps_on_random_values(penalty, rule):
         step = 10.0 ** generator.uniform(-2, -0.3)
         proximal = ProximalStep(groups, level, made, Constant(step / made.strength), ours)
         carried = ours.state(groups.num_groups, [(4, 12), (12,), (4, 9), (9,)])
-        state = ProximalState(3.0, 0.0, 4.0, 0.0, 4.0, 0.0, 0.0, 0.0, None, rule=carried)
+        state = ProximalState(3.0, 0.0, 4.0, 0.0, 4.0, 0.0, 0.0, 0.0, np.zeros(21), rule=carried)
         x = None
         for batch in range(6):  # two epochs
             if batch == 3:

@@ -86,8 +86,9 @@ class GroupSet:
         return found
 
     def norms(self, model):
-        """Euclidean norm of each group, tensor of shape (num_groups,)."""
-        return group_norms(self.members, [v.value for v in self.variables(model)], self.num_groups)
+        """Euclidean norm of each group, tensor of shape (num_groups,); no gradient flows through it."""
+        values = [keras.ops.stop_gradient(variable) for variable in self.variables(model)]
+        return group_norms(self.members, values, self.num_groups)
 
     def scale(self, model, factors) -> None:
         """Multiplies each group of ``model`` by its factor, in place; a factor of 0 silences it.

@@ -25,9 +25,10 @@ class OptimizerState:
         """The learning rate of the next update, and the number of updates made, as values of now."""
 
         def read():
-            # The sum makes a value of today: a variable itself would be read later, after the step.
-            rate = ops.cast(self._parts[0].learning_rate + 0.0, "float32")
-            return rate, sum(part.iterations for part in self._parts) + 0
+            # Copies: a variable itself, or a sum with 0 that torch.compile leaves out, would be read after
+            # the step, when it is another number.
+            rate = ops.cast(ops.copy(self._parts[0].learning_rate), "float32")
+            return rate, sum(ops.copy(part.iterations) for part in self._parts)
 
         return self._looking(read)
 

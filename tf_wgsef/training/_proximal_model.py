@@ -12,6 +12,7 @@ from tf_wgsef.graph import check_keras_model
 from tf_wgsef.groups import GroupSet
 from tf_wgsef.penalties import WGSEF, GroupPenalty
 from tf_wgsef.training._checks import check_ramp, check_trainable_by_keras
+from tf_wgsef.training._custom_loop import CustomLoop
 from tf_wgsef.training._level import Level
 from tf_wgsef.training._level_callback import LevelCallback
 from tf_wgsef.training._metric import check_metric
@@ -21,11 +22,12 @@ from tf_wgsef.training._proximal_step import ProximalStep
 from tf_wgsef.training._regularizer import level_from_regularizers
 from tf_wgsef.training._rule_names import update_rule
 from tf_wgsef.training._schedules import GeometricRamp, LearningRateStep
+from tf_wgsef.training._strategy import check_same_strategy
 from tf_wgsef.training._update_rules import UpdateRule, begin_epoch
 
 
 @keras.saving.register_keras_serializable("tf_wgsef")
-class ProximalModel(keras.Model):
+class ProximalModel(CustomLoop, keras.Model):
     """Wraps a Keras model; each training step is the optimizer's, followed by the penalty's prox.
 
     Over the first part of training (``ramp``) the penalty tightens until only the preset number of groups
@@ -110,6 +112,7 @@ class ProximalModel(keras.Model):
             self.update.state(groups.num_groups, [tuple(v.shape) for v in self._targets]),
             self._state_weight,
         )
+        check_same_strategy(self._state.variables[0], self._targets)
         if self._costs is not None:
             self._estimate_costs()
 
@@ -183,22 +186,9 @@ class ProximalModel(keras.Model):
         """One step of the optimizer, then the prox on what it updated."""
         if keras.backend.backend() == "jax":
             return self._stateless_train_step(*args)
-        # The learning rate is read before the step: a schedule moves on inside it.
-        learning_rate, before = self._optimizer_state().progress()
-        # Copies, for the same reason.
-        previous = [ops.copy(v) for v in self._targets] if self.update.needs_previous else None
-        logs = super().train_step(*args)
-        optimizer = OptimizerState(self.optimizer)
-        _, after = optimizer.progress()
-        scales = optimizer.scales(self._targets) if self.metric == "group" else None
-        values, state = self._step(
-            self._values(), self._state.read(), learning_rate, after > before, previous, scales
-        )
-        for variable, value in zip(self._targets, values, strict=True):
-            variable.assign(value)
-        for variable, value in self._state.after_step(state):
-            variable.assign(value)
-        return {**logs, "live_groups": state.live}
+        with self._followed_by_prox(self.optimizer):
+            logs = super().train_step(*args)
+        return {**logs, "live_groups": self._state.read().live}
 
     def freeze(self) -> None:
         """Chooses the survivors now, by norm, and zeroes the other groups; they stay zero from here on.
@@ -261,7 +251,16 @@ class ProximalModel(keras.Model):
         Args:
             epoch: number of the epoch that begins, from 0.
             steps: its number of batches; None for as many as the last epoch had, if there was one.
+
+        Raises:
+            InputError: if ``begin_ramp`` was never called.
         """
+        if not self._state.number("ramp_epochs") > 0:
+            raise InputError(
+                f"Expected begin_ramp(epochs) before the first begin_epoch. Received: begin_epoch({epoch}, "
+                f"{steps}) of a model whose ramp has no length. Call begin_ramp with the number of epochs."
+            )
+        self._begun = True
         before, seen = self.position
         if not steps:
             # The weights know it, so that a run that resumes goes on as the one that was interrupted.
@@ -317,7 +316,7 @@ class ProximalModel(keras.Model):
 
     def _stateless_train_step(self, state, data):
         """The same on JAX, whose training state goes in and comes out as lists of values."""
-        learning_rate, before = self._optimizer_state(state[2]).progress()
+        learning_rate, before = self._optimizer_state(self.optimizer, state[2]).progress()
         previous = self._values(self._by_id(*state[:2])) if self.update.needs_previous else None
         logs, (trained, other, optimizer_values, metrics) = super().train_step(state, data)
         optimizer = OptimizerState(self.optimizer, optimizer_values)
@@ -338,8 +337,8 @@ class ProximalModel(keras.Model):
         other = [found[id(variable)] for variable in self.non_trainable_variables]
         return {**logs, "live_groups": after_step.live}, (trained, other, optimizer_values, metrics)
 
-    def _optimizer_state(self, values=None) -> OptimizerState:
-        state = OptimizerState(self.optimizer, values)
+    def _optimizer_state(self, optimizer, values=None) -> OptimizerState:
+        state = OptimizerState(optimizer, values)
         if not self._schedule.up_to_one:
             state.check_one_rate()
         return state
@@ -356,7 +355,7 @@ class ProximalModel(keras.Model):
         self._state.assign(costs=weights, budgets=budgets)
 
     def _values(self, found: dict | None = None) -> list:
-        return [found[id(v)] if found else ops.convert_to_tensor(v) for v in self._targets]
+        return [found[id(v)] if found else ops.stop_gradient(v) for v in self._targets]
 
     def _by_id(self, trained, other) -> dict:
         found = dict(zip(map(id, self.trainable_variables), trained, strict=True))

@@ -69,6 +69,11 @@ class StateVariables:
         self._rule = {name: add(f"rule_{name}", np.shape(value)) for name, value in rule.items()}
         self.assign(rule=rule, live=float(num_groups))
 
+    @property
+    def variables(self) -> list:
+        """All of them."""
+        return [*self._own.values(), *self._rule.values()]
+
     def read(self, values: dict | None = None) -> ProximalState:
         """Returns the state, taken from ``values``, {id of the variable: tensor}, if given."""
 
