@@ -100,18 +100,21 @@ def test_runs_go_on_through_jax(tmp_path, saved):
     compare(tmp_path, in_each_phase(case="momentum", saved=saved), "jax")
 
 
-LEVELS = [
-    dict(budget={"macs": 0.4}),
-    dict(k=5, scope="global"),
-    dict(k=5, scope="global", penalty="group_lasso"),
+WAYS = [
+    ("momentum", dict(budget={"macs": 0.4})),
+    ("momentum", dict(k=5, scope="global")),
+    ("momentum", dict(k=5, scope="global", penalty="group_lasso")),
+    ("adam", dict(sparsity=0.5, metric="group")),
+    ("momentum", dict(sparsity=0.5, update="hspg")),
+    ("momentum", dict(sparsity=0.5, update="adahspg+")),
 ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("saved", ["backup", "checkpoint"])
-@pytest.mark.parametrize("level", LEVELS, ids=str)
-def test_runs_go_on_to_every_kind_of_level(tmp_path, saved, level):
-    compare(tmp_path, in_each_phase(case="momentum", level=level, saved=saved))
+@pytest.mark.parametrize(("case", "level"), WAYS, ids=str)
+def test_runs_go_on_whatever_the_level_and_the_update(tmp_path, case, level, saved):
+    compare(tmp_path, in_each_phase(case=case, level=level, saved=saved))
 
 
 @pytest.mark.slow
