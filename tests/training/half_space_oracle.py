@@ -39,16 +39,19 @@ def best(groups, k):
     return set(np.argsort([-np.linalg.norm(x) for x in groups], kind="stable")[:k].tolist())
 
 
-def half_space_step(x, t, gradient, step, epsilon, k):
-    """Phase 2 of HSPG (arXiv:2004.03639, Algorithm 1), with the k best groups exempt from the projection."""
-    kept = best([t[g] if x[g].any() else 0 * t[g] for g in range(len(x))], k)
+def half_space_step(x, t, prox, gradient, step, epsilon, k):
+    """Phase 2 of HSPG (arXiv:2004.03639, Algorithm 1), but for the k best groups, which take the prox."""
+    alive = [t[g] if x[g].any() else 0 * t[g] for g in range(len(x))]
+    kept, proxed = best(alive, k), prox(alive)
     result = []
     for g in range(len(x)):
         trial = t[g] - step * gradient[g]
         if not x[g].any():
             result.append(0 * x[g])  # zero groups are fixed
+        elif g in kept:
+            result.append(proxed[g] if proxed[g].any() else t[g])
         elif trial @ x[g] < epsilon * (x[g] @ x[g]):
-            result.append(t[g] if g in kept else 0 * x[g])
+            result.append(0 * x[g])
         else:
             result.append(trial)
     return result
@@ -94,8 +97,10 @@ def adahspg_step(x, t, prox, gradient, step, epsilon, k, roles):
             result.append(0 * x[g])
         elif g not in far:
             result.append(proxed[g])
+        elif g in kept:
+            result.append(proxed[g] if proxed[g].any() else t[g])
         elif trial @ x[g] < epsilon * (x[g] @ x[g]):
-            result.append(t[g] if g in kept else 0 * x[g])
+            result.append(0 * x[g])
         else:
             result.append(trial)
     return result

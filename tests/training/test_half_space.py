@@ -59,7 +59,9 @@ def step_of(penalty, batch, rate) -> float:
 def hspg(epsilon):
     def move(batch, penalty, layers, step):
         return {
-            name: oracle.half_space_step(x, t, gradient_of(penalty, x), step, epsilon, 3)
+            name: oracle.half_space_step(
+                x, t, lambda t: prox_of(penalty, t, step), gradient_of(penalty, x), step, epsilon, 3
+            )
             for name, (x, t) in layers.items()
         }
 
@@ -131,6 +133,8 @@ def test_a_rule_takes_the_published_steps(penalty, rule, mode):
             np.testing.assert_allclose(mine, expected, rtol=2e-4, atol=2e-5)
         assert logs["live_groups"] == sum(group.any() for groups in moved.values() for group in groups)
     assert logs["live_groups"] < 14
+    if isinstance(rule, AdaHSPGPlus):
+        assert [float(v) for v in sparse.weights if v.path.endswith("rule_updates")] == [4.0]
 
 
 class Constant:
@@ -202,12 +206,13 @@ def test_a_rule_takes_the_published_steps_on_random_values(penalty, rule):
                     became = "t" if group is new[g] else "another" if group.any() else "zero"
                     seen["alive" if old[g].any() else "dead", became] += 1
     assert min(seen["alive", "another"], seen["alive", "zero"], seen["dead", "zero"]) > 20
-    assert seen["alive", "t"] or rule == "adahspg-prox"
+    # Where the level keeps what group lasso would zero.
+    assert bool(seen["alive", "t"]) == (penalty == "lasso" and rule != "adahspg-prox")
     assert bool(seen["dead", "another"]) == ("adahspg" in rule)
     assert not seen["dead", "t"]
 
 
-RULES = {"hspg": "hspg", "hspg-from-the-start": HSPG(epsilon=0.5, start=0.0), "adahspg+": "adahspg+"}
+RULES = {"hspg": "hspg", "hspg-from-the-start": HSPG(epsilon=0.9, start=0.0), "adahspg+": "adahspg+"}
 OPTIMIZERS = {
     "sgd": lambda: optimizers.SGD(0.05, momentum=0.9),
     "adam": lambda: optimizers.Adam(0.01),
@@ -228,6 +233,41 @@ def test_the_level_is_met_to_the_unit_and_never_exceeded(name, optimizer, rule):
     assert live_counts(model, expected) == expected
     for counts in seen.found:
         assert all(counts[layer] >= expected[layer] for layer in expected)
+
+
+@pytest.mark.parametrize(
+    ("rule", "penalty"),
+    [
+        (HSPG(epsilon=0.9, start=0.0), tf_wgsef.WGSEF(1)),
+        (HSPG(epsilon=0.9, start=0.0), tf_wgsef.GroupLasso(strength=5.0)),
+        (AdaHSPGPlus(epsilon=0.9, mu=0.0, reach=100.0), tf_wgsef.WGSEF(1)),
+    ],
+    ids=["hspg-wgsef", "hspg-lasso", "adahspg+"],
+)
+def test_the_level_is_never_exceeded_however_large_the_updates_and_epsilon(rule, penalty):
+    sparse = sparse_mlp(optimizers.SGD(1.0), k=3, update=rule, penalty=penalty)
+    sparse.compile(sparse.optimizer, "mse", jit_compile=False)
+    sparse.begin_ramp(4)
+    x, y = data()
+    for _ in range(8):
+        sparse.train_on_batch(x, y)
+        assert min(live_counts(sparse.model, ("h1", "h2")).values()) >= 3
+    assert sum(live_counts(sparse.model, ("h1", "h2")).values()) <= 8  # hardly another one withstands it
+
+
+@pytest.mark.parametrize("rule", ["hspg", "adahspg+"])
+def test_a_global_level_is_met_never_exceeded_and_no_layer_dies(rule):
+    model = mlp((8, 16))
+    kernel = model.get_layer("h1").kernel
+    kernel.assign(kernel * 1e-2)  # a layer much weaker than the other
+    sparse = tf_wgsef.sparsify(model, k=12, scope="global", round_to=4, update=rule)
+    sparse.compile(optimizers.SGD(0.01), "mse", jit_compile=False)
+    seen = EachBatch(lambda model: live_counts(model.model, ("h1", "h2")))
+    x, y = data()
+    sparse.fit(x, y, batch_size=4, epochs=6, verbose=0, callbacks=[seen])
+    assert live_counts(model, ("h1", "h2")) == {"h1": 4, "h2": 8}
+    assert all(counts["h1"] >= 4 and sum(counts.values()) >= 12 for counts in seen.found)
+    assert sum(seen.found[11].values()) < 24  # groups go before the final choice
 
 
 class EachBatch(keras.callbacks.Callback):

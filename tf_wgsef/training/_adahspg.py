@@ -48,7 +48,7 @@ class AdaHSPGPlus(UpdateRule):
     - In place of the gradient of all data, the mean update of the last epoch decides: which kind of steps,
       H, and which zeros are wrong (the first update, in the first epoch). Decided on a batch, noise brings
       zero groups back. It costs a copy of the weights of all groups, beside the one of x.
-    - The best groups within the level are never projected, as in ``HSPG``.
+    - The best groups within the level are never projected and take proximal steps, as in ``HSPG``.
 
     Args:
         epsilon: ε in [0, 1); the larger, the more groups are projected.
@@ -126,7 +126,7 @@ class AdaHSPGPlus(UpdateRule):
 
         def half():
             pulls = pull(step, move, geometry.before)
-            factors, past = half_space(geometry, pulls, state["epsilon"], step.best(still), step.pooled)
+            factors, past = half_space(geometry, pulls, state["epsilon"], step.best(still), prox)
             there = ops.equal(role, _HALF_SPACE)
             return ops.where(there, factors, prox), ops.where(there, past, nothing)
 

@@ -59,18 +59,18 @@ def pull(step, move, before):
     return step.strength * ops.cast(move.step_size, before.dtype) * step.gradient(before)
 
 
-def half_space(geometry: Geometry, pulls, epsilon, best, pooled):
+def half_space(geometry: Geometry, pulls, epsilon, best, prox):
     """Takes the half-space step: y_g = t_g - pull_g · x_g, or 0 if ⟨y_g, x_g⟩ < ε‖x_g‖².
 
-    A group that is zero stays zero. A group that the level keeps is not projected: where it would be, it
-    takes the optimizer's update alone.
+    So a group that is zero stays zero. A group that the level keeps takes the step of the prox, or the
+    optimizer's update alone where that would zero it.
 
     Args:
         geometry: of the update.
         pulls: shape (num_groups,), see ``pull``.
         epsilon: ε in [0, 1).
-        best: 1 for the groups that the level keeps, else 0.
-        pooled: whether a group is in a pool, bool of shape (num_groups,).
+        best: 1 for the groups that the level keeps, or that are in no pool, else 0.
+        prox: factor of each group in the prox, 1 if it is in no pool.
 
     Returns:
         Two multipliers per group, a_g and b_g: the group becomes a_g t_g - b_g x_g.
@@ -79,8 +79,7 @@ def half_space(geometry: Geometry, pulls, epsilon, best, pooled):
     inner = (1.0 - pulls) * square + geometry.along
     # A trial that is exactly at the border of ε = 0 may be zero itself. NaN is not projected: it must show.
     outside = ops.logical_or(inner < epsilon * square, inner <= 0)
-    zero = ops.logical_and(ops.equal(geometry.before, 0), pooled)
-    gone = ops.logical_or(zero, ops.logical_and(outside, ops.equal(best, 0)))
-    nothing = ops.zeros_like(geometry.before)
-    factors = ops.where(gone, nothing, ops.ones_like(nothing))
-    return factors, ops.where(ops.logical_or(gone, outside), nothing, pulls)
+    one, nothing = ops.ones_like(prox), ops.zeros_like(prox)
+    kept = ops.where(prox > 0, prox, one)
+    factors = ops.where(best > 0, kept, ops.where(outside, nothing, one))
+    return factors, ops.where(ops.logical_or(best > 0, outside), nothing, pulls)

@@ -31,8 +31,9 @@ class HSPG(UpdateRule):
 
     Departures from the source:
 
-    - The best groups within the level are never projected; where they would be, they take the optimizer's
-      update alone. The authors' code caps the sparsity by a random choice of what to project instead.
+    - The best groups within the level are never projected. They take proximal steps throughout: with the
+      debiased WGSEF, ∇Ω grows so fast with the ramp that gradient steps can destroy a small network that
+      keeps few groups. The authors' code caps the sparsity by a random choice of what to project instead.
     - t is the update of any Keras optimizer, with its momentum; the authors' code runs momentum over the
       gradient of loss and penalty together.
     - Phase 2 is counted in shares of the ramp, not in steps.
@@ -84,7 +85,8 @@ class HSPG(UpdateRule):
             # A zero group takes no place of the level's: it stays zero.
             still = ops.where(geometry.before > 0, geometry.after, ops.zeros_like(geometry.after))
             pulls = pull(step, move, geometry.before)
-            factors, past = half_space(geometry, pulls, move.state["epsilon"], step.best(still), step.pooled)
+            prox = step.prox(still, move.step_size)
+            factors, past = half_space(geometry, pulls, move.state["epsilon"], step.best(still), prox)
             return half_space_change(geometry, factors, past, move.state)
 
         return ops.cond(move.progress >= self.start, second, lambda: Prox().move(step, move))
