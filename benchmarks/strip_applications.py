@@ -21,6 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from _applications import constructors, fails, full_row
 from _applications_table import render
+from _results_file import append, read_rows
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -68,23 +69,8 @@ def run_apart(name: str, seed: int = 0, *, file: bool = True, timeout: float | N
 
 
 def read_results(path: pathlib.Path) -> dict[str, dict]:
-    """{model: its last complete line} of a results file; a line cut off by a kill is passed over."""
-    rows = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        rows[row["model"]] = row
-    return rows
-
-
-def append(path: pathlib.Path, row: dict) -> None:
-    """Adds a line, on a line of its own even behind one that was cut off."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cut = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
-    with path.open("a", encoding="utf-8") as file:
-        file.write(("\n" if cut else "") + json.dumps(row) + "\n")
+    """{model: its last complete line} of a results file."""
+    return {row["model"]: row for row in read_rows(path)}
 
 
 def is_done(row: dict | None, *, file: bool) -> bool:
