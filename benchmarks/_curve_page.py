@@ -59,15 +59,21 @@ def draw(rows: list[dict], path: pathlib.Path) -> None:
     """Mean accuracy against the share of groups kept, bars of one standard deviation."""
     kept = {row["sparsity"]: 100 * row["kept"] for row in rows}
     figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
-    for label, levels in series(rows).items():
+    found = series(rows)
+    # Side by side, so that no bar hides another.
+    apart = dict(
+        zip((label for label in found if label != "dense"), 1.03 ** np.arange(-1.0, 9.0), strict=False)
+    )
+    for label, levels in found.items():
         method = label.split()[0]
         mean = np.array([levels[level][0] for level in levels])
         deviation = np.array([levels[level][1] for level in levels])
         if method == "dense":
             axes.axhline(mean[0], color=_COLOURS[method], linestyle="--", linewidth=1, label=LABELS[method])
             continue
+        x = [apart[label] * kept[level] for level in levels]
         axes.errorbar(
-            [kept[level] for level in levels], mean, deviation, label=LABELS.get(label, label), capsize=3,
+            x, mean, deviation, label=LABELS.get(label, label), capsize=3,
             color=_COLOURS[method], marker=_MARKERS[method], markersize=5, linewidth=1.5,
         )  # fmt: skip
     axes.set_xscale("log", base=2)

@@ -104,6 +104,7 @@ def parse(argv=None):
     add("--clip", type=float, help="largest norm of the gradient (default: not clipped)")
     add("--cosines", type=int, choices=(1, 2), default=2, help="2: the rate starts anew after the choice")
     add("--results", type=pathlib.Path, default="runs/accuracy_curve.jsonl")
+    add("--report-only", action="store_true", help="train nothing: the table of the runs that are there")
     add("--output", type=pathlib.Path, help="the picture (PNG or SVG), none if not given")
     return parser.parse_args(argv)
 
@@ -112,11 +113,14 @@ def main(argv=None) -> None:
     arguments = parse(argv)
     todo = runs(arguments)
     try:
-        sweep(todo, arguments)
+        if not arguments.report_only:
+            sweep(todo, arguments)
     except FileNotFoundError as error:
         sys.exit(f"no data: {error}. Set TF_WGSEF_DATA to a folder that has it.")
     done = finished(arguments.results)
-    rows = [done[run] for run in todo]
+    rows = [done[run] for run in todo if run in done]
+    if not rows:
+        sys.exit(f"{arguments.results} has none of these runs. Leave out --report-only to make them.")
     print(table(rows))
     if arguments.output:
         draw(rows, arguments.output)

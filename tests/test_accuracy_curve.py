@@ -84,6 +84,16 @@ def test_a_stopped_sweep_goes_on_where_it_stopped(sweep):
     assert command.read_rows(sweep.results)[0] == first
 
 
+def test_report_only_shows_what_is_there_and_trains_nothing(sweep, capsys):
+    with pytest.raises(SystemExit, match="has none of these runs"):
+        sweep("--report-only")
+    sweep("--levels", "0.5", "--seeds", "0", "--methods", "magnitude")
+    capsys.readouterr()
+    assert sweep("--levels", "0.5", "0.75", "--seeds", "0", "--methods", "magnitude", "--report-only") == []
+    printed = capsys.readouterr().out
+    assert "| 50.00% |" in printed and "75.00%" not in printed
+
+
 def test_a_run_depends_on_its_seed_and_not_on_the_runs_before_it(sweep):
     sweep("--levels", "0.5", "0.75", "--seeds", "0")
     rows = command.read_rows(sweep.results)
