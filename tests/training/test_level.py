@@ -184,3 +184,26 @@ def test_a_level_that_cannot_be_met_gets_one_clear_line(level, message):
     with pytest.raises(InputError, match=message) as caught:
         preset_level(tf_wgsef.build_groups(mlp()), **level)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("floor", [1, 3])
+@pytest.mark.parametrize("cost", [1.0, 2.5])
+def test_millions_of_groups_are_chosen_as_a_few_are(floor, cost):
+    """The one sort for groups that cost alike against the loop over blocks, ties and zeros included."""
+    generator = np.random.default_rng(0)
+    for _ in range(40):
+        sizes = generator.integers(floor, 12, size=generator.integers(1, 5))
+        layer_of = np.repeat(np.arange(len(sizes)), sizes)
+        norms = generator.integers(0, 4, len(layer_of)).astype("float32")
+        k = cost * generator.integers(floor * len(sizes), len(layer_of) + 1) + 0.3
+        pool = Pool(np.arange(len(layer_of)), layer_of, k, floor)
+        weights = np.full(len(layer_of), cost)
+        expected = pool._select_blocks(norms / np.sqrt(weights), weights)
+        np.testing.assert_array_equal(pool.select(norms, weights), expected)
+
+
+def test_a_level_of_five_million_weights_is_chosen_in_a_moment():
+    norms = np.random.default_rng(0).random(5_000_000)
+    pool = Pool(np.arange(len(norms)), np.zeros(len(norms), int), 1000.0)
+    stays = pool.select(norms, np.ones(len(norms)))
+    assert len(stays) == 1000 and norms[stays].min() > np.partition(norms, -1001)[-1001]
