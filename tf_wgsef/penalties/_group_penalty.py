@@ -20,8 +20,8 @@ class GroupPenalty(abc.ABC):
     weight 0 is free: it costs nothing of the budget and is not penalised, so zero norms with zero
     weights pad a row. float16 and bfloat16 norms are summed in float32.
 
-    To add a penalty, write a file with ``value`` and ``factors`` and add a line to
-    ``tests/penalties/cases.py``: it then inherits the common tests.
+    To add a penalty, write a file with ``value`` and ``factors`` (and ``gradient_factors``, for half-space
+    steps) and add a line to ``tests/penalties/cases.py``: it then inherits the common tests.
 
     Args:
         strength: λ >= 0, which multiplies the step size.
