@@ -13,6 +13,9 @@ from tf_wgsef.groups import UNITS, GroupCosts, LatencyTable
 _ROUNDS = 6
 """Choices and costs depend on each other; the choice rarely changes after the third round."""
 
+_FEW = 256
+"""So many blocks are each tried for what the budget has left."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
@@ -191,10 +194,12 @@ def _longest_run(blocks: list[_Block], free: np.ndarray, costs: GroupCosts, budg
 
 
 def _filled(stays, blocks, norms, weights, costs: GroupCosts, amount: float) -> np.ndarray:
-    """Adds each block that still fits; of equal ones in a layer only the first is tried again."""
+    """Adds each block that still fits; of many, equal ones in a layer are tried only once."""
     too_dear = set()
-    for block in blocks:
+    for number, block in enumerate(blocks):
         key = (block.layer, len(block.groups), float(np.round(weights[block.groups].sum(), 9)))
+        if len(blocks) <= _FEW:
+            key = number  # layers that need equal numbers make equal groups cost differently
         if block.dead or key in too_dear:
             continue
         more = _with(stays, [block])

@@ -174,7 +174,7 @@ class _Rows:
 
     def _take(self, values):
         """Numbers of all groups as these rows, padded with 0."""
-        values, width = ops.convert_to_tensor(values), max(map(len, self._where))
+        values, width = ops.stop_gradient(values), max(map(len, self._where))  # no variable, a value
         return ops.stack([_widen(take_groups(values, where), width) for where in self._where])
 
 
