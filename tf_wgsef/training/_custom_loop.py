@@ -1,6 +1,7 @@
 """The prox in a training loop of one's own."""
 
 import contextlib
+import dataclasses
 
 import keras
 from keras import ops
@@ -123,6 +124,9 @@ class CustomLoop:
         """Applies the prox to the variables as they are now."""
         values = [ops.stop_gradient(variable) for variable in self._targets]
         values, state = self._step(values, self._state.read(), learning_rate, updated, previous, scales)
+        # The count waits for the data: TensorFlow would make it while the iterator finds there is no more.
+        waits = ops.cast(ops.reshape(values[0], (-1,))[0] > 0, "float32") * 0.0
+        state = dataclasses.replace(state, batch=state.batch + waits)
         for variable, value in zip(self._targets, values, strict=True):
             variable.assign(value)
         for variable, value in self._state.after_step(state):
