@@ -166,14 +166,21 @@ def test_bad_input_gets_one_clear_line(call, message):
     assert "\n" not in str(caught.value)
 
 
+def ids(numbers):
+    return {"shape": [len(numbers)], "numbers": numbers}
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"layer_of": [9] * 4},
-        {"weights": [1.0]},
-        {"members": [{"variable": "h/kernel", "axes": [1], "ids": [0, 1, 2, 7], "rank": 2}]},
-        {"members": [{"variable": "h/kernel", "axes": [5], "ids": [0, 1, 2, 3], "rank": 2}]},
+        {"layer_of": {"shape": [4], "runs": [[9, 0, 4]]}},
+        {"layer_of": {"shape": [4], "runs": [[0, 0, 5]]}},
+        {"layer_of": [0] * 4},
+        {"weights": {"shape": [1], "numbers": [1.0]}},
+        {"members": [{"variable": "h/kernel", "axes": [1], "ids": ids([0, 1, 2, 7]), "rank": 2}]},
+        {"members": [{"variable": "h/kernel", "axes": [5], "ids": ids([0, 1, 2, 3]), "rank": 2}]},
     ],
+    ids=["layer", "too many", "a list", "weights", "group", "axis"],
 )
 def test_json_that_points_nowhere_is_refused(change):
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, name="h"), keras.layers.Dense(2)])

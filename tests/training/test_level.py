@@ -32,7 +32,8 @@ def best_subset(pool, scores):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(
-    ("sizes", "k", "floor"), [((8,), 3, 1), ((4, 5), 3, 1), ((3, 3, 5), 6, 2), ((2, 6), 4, 2)]
+    ("sizes", "k", "floor"),
+    [((8,), 3, 1), ((4, 5), 3, 1), ((3, 3, 5), 6, 2), ((2, 6), 4, 2), ((4, 5), 5, (1, 4)), ((3, 6), 4, (3, 0))],
 )
 def test_select_finds_the_best_subset(sizes, k, floor, seed):
     pool = pool_of(sizes, k, floor=floor)
@@ -121,6 +122,11 @@ def test_the_penalty_leaves_room_for_whole_blocks():
         (dict(k=5, round_to=4), [8, 6]),  # up to a multiple, or all
         (dict(sparsity=0.5, scope="global"), [7]),
         (dict(k=9, scope="global"), [9]),
+        (dict(sparsity=0.75, floor=3), [3, 3]),
+        (dict(sparsity=0.75, floor={"h1": 7}), [7, 1]),
+        (dict(sparsity=0.75, floor={"h*": 100}), [8, 6]),  # a layer with fewer keeps all
+        (dict(sparsity=0.75, floor={"h2": 3}, round_to=2), [2, 4]),
+        (dict(sparsity=0.5, floor=np.int64(3), scope="global"), [7]),
     ],
 )
 def test_preset_level_counts(level, expected):
@@ -145,7 +151,7 @@ def test_level_selects_over_all_pools_and_leaves_the_other_groups_alone():
 
 def test_config_round_trip():
     groups = tf_wgsef.build_groups(models.residual())
-    level = preset_level(groups, sparsity=0.5, scope="global", round_to=2)
+    level = preset_level(groups, sparsity=0.4, scope="global", round_to=2, floor={"stem": 4})
     again = Level.from_config(level.get_config())
     norms = np.random.default_rng(0).uniform(size=groups.num_groups)
     np.testing.assert_array_equal(again.select(groups, norms), level.select(groups, norms))
@@ -176,8 +182,14 @@ NAN = float("nan")
         (dict(sparsity=0.5, k=3), "one of `sparsity`, `k` and `budget`. Received: sparsity=0.5, k=3"),
         (dict(sparsity=0.5, scope="model"), r"one of \['layer', 'global'\]. Received: scope='model'"),
         (dict(sparsity=0.5, round_to=0), "`round_to` to be a whole number of at least 1"),
-        (dict(k=1, scope="global"), "every layer keeps at least 1 group.*2 in all. Received: 1"),
-        (dict(k=7, scope="global", round_to=4), "8 in all. Received: 7 groups to keep"),
+        (dict(k=1, scope="global"), "every layer keeps its floor, 2 groups in all. Received: 1"),
+        (dict(k=7, scope="global", round_to=4), "8 groups in all. Received: 7 groups to keep"),
+        (dict(sparsity=0.5, floor=0), "`floor` to be a whole number of at least 1. Received: floor=0"),
+        (dict(sparsity=0.5, floor={"h1": 2.5}), "Received: floor=2.5"),
+        (dict(sparsity=0.5, floor={"h9": 2}), "'h9', which fits none of: h1, h2"),
+        (dict(k=2, floor=3), "`k` to be at least the floor of each layer. Received: k=2 for layer 'h1'"),
+        (dict(k={"h2": 2}, floor={"h2": 3}), "k=2 for layer 'h2', whose floor is 3"),
+        (dict(k=9, scope="global", floor=5), "10 groups in all. Received: 9"),
     ],
 )
 def test_a_level_that_cannot_be_met_gets_one_clear_line(level, message):
@@ -196,7 +208,8 @@ def test_millions_of_groups_are_chosen_as_a_few_are(floor, cost):
         layer_of = np.repeat(np.arange(len(sizes)), sizes)
         norms = generator.integers(0, 4, len(layer_of)).astype("float32")
         k = cost * generator.integers(floor * len(sizes), len(layer_of) + 1) + 0.3
-        pool = Pool(np.arange(len(layer_of)), layer_of, k, floor)
+        floors = floor if floor == 1 else tuple(generator.integers(0, floor + 1, len(sizes)).tolist())
+        pool = Pool(np.arange(len(layer_of)), layer_of, k, floors)
         weights = np.full(len(layer_of), cost)
         expected = pool._select_blocks(norms / np.sqrt(weights), weights)
         np.testing.assert_array_equal(pool.select(norms, weights), expected)

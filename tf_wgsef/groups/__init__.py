@@ -16,4 +16,6 @@ from ._latency_table import LatencyTable as LatencyTable
 from ._latency_table import LayerLatency as LayerLatency
 from ._member import Member as Member
 from ._member import consecutive as consecutive
+from ._runs import from_runs as from_runs
+from ._runs import to_runs as to_runs
 from ._tied import layers_of_channels as layers_of_channels

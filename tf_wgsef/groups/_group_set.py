@@ -11,8 +11,9 @@ from tf_wgsef.graph import check_keras_model
 from tf_wgsef.groups._arithmetic import group_norms, scale_groups
 from tf_wgsef.groups._keys import variables_by_key
 from tf_wgsef.groups._member import Member
+from tf_wgsef.groups._runs import from_runs, to_runs
 
-_SCHEMA = "tf_wgsef.GroupSet/1"
+_SCHEMA = "tf_wgsef.GroupSet/2"
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -127,7 +128,7 @@ class GroupSet:
 
         def rows(members):
             return [
-                {"variable": m.variable, "axes": m.axes, "ids": m.ids.tolist(), "rank": m.rank}
+                {"variable": m.variable, "axes": m.axes, "ids": to_runs(m.ids), "rank": m.rank}
                 for m in members
             ]
 
@@ -136,8 +137,8 @@ class GroupSet:
                 "schema": _SCHEMA,
                 "kind": self.kind,
                 "layers": self.layers,
-                "layer_of": self.layer_of.tolist(),
-                "weights": self.weights.tolist(),
+                "layer_of": to_runs(self.layer_of),
+                "weights": to_runs(self.weights),
                 "members": rows(self.members),
                 "shifts": rows(self.shifts),
             }
@@ -156,7 +157,7 @@ class GroupSet:
                 raise ValueError(f"schema {data['schema']!r}")
             members, shifts = (
                 tuple(
-                    Member(m["variable"], tuple(m["axes"]), np.array(m["ids"], dtype=np.int64), m["rank"])
+                    Member(m["variable"], tuple(m["axes"]), from_runs(m["ids"], np.int64), m["rank"])
                     for m in rows
                 )
                 for rows in (data["members"], data.get("shifts", []))
@@ -164,8 +165,8 @@ class GroupSet:
             groups = cls(
                 kind=data["kind"],
                 layers=tuple(data["layers"]),
-                layer_of=np.array(data["layer_of"], dtype=np.int64),
-                weights=np.array(data["weights"], dtype=np.float64),
+                layer_of=from_runs(data["layer_of"], np.int64),
+                weights=from_runs(data["weights"], np.float64),
                 members=members,
                 shifts=shifts,
             )

@@ -150,15 +150,15 @@ def _ordered(pools, norms: np.ndarray, weights: np.ndarray, evenly: bool) -> lis
     for pool in pools:
         costs = weights[pool.groups]
         scores = np.where(costs > 0, norms[pool.groups] / np.sqrt(np.where(costs > 0, costs, 1)), np.inf)
-        for layer in np.unique(pool.layer_of):
+        for layer, floor in pool.floors.items():
             inside = np.flatnonzero(pool.layer_of == layer)
             inside = inside[np.argsort(-scores[inside], kind="stable")]
             for start in range(0, len(inside), pool.round_to):
                 part = inside[start : start + pool.round_to]
                 block = _Block(
-                    int(layer),
+                    layer,
                     pool.groups[part],
-                    start >= pool.floor,
+                    start >= floor,
                     bool((norms[pool.groups[part]] == 0).any()),
                 )
                 rank = start / len(inside) if evenly else -float(np.sqrt(np.mean(scores[part] ** 2)))
@@ -182,7 +182,7 @@ def _longest_run(blocks: list[_Block], free: np.ndarray, costs: GroupCosts, budg
         everything = costs.total(np.ones(len(free), bool))
         raise InputError(
             f"Expected a budget that leaves each layer its floor: at least {least:,.6g} {budget.unit}, "
-            f"{least / everything:.3g} of the model. Received: {budget}. Raise it, or lower `round_to`."
+            f"{least / everything:.3g} of the model. Received: {budget}. Raise it, or lower `floor` or `round_to`."
         )
     while low < high:
         middle = (low + high + 1) // 2

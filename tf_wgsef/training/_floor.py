@@ -20,16 +20,16 @@ class Floor:
     """
 
     def __init__(self, pool):
-        layers = [pool.groups[pool.layer_of == layer] for layer in pool.layers]
-        self._floor = pool.floor
-        self._layers = [run_or_array(layer) for layer in layers]
+        self._layers = [
+            (run_or_array(pool.groups[pool.layer_of == layer]), floor) for layer, floor in pool.floors.items()
+        ]
 
     def lift(self, norms):
-        """Lifts the ``floor`` largest norms of each layer above all others, shape (num_groups,)."""
+        """Lifts the largest norms of each layer, as many as its floor, above all others, shape (num_groups,)."""
         largest, places = [], []
-        for where in self._layers:
+        for where, floor in self._layers:
             # By position, not by threshold: of equal norms (a layer that is all zero) no more are lifted.
-            best, place = _top(take_groups(norms, where), min(self._floor, len(where)))
+            best, place = _top(take_groups(norms, where), min(floor, len(where)))
             largest.append(best)
             places.append(
                 place + where.start if isinstance(where, range) else ops.take(where.astype("int32"), place)

@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from tf_wgsef.errors import InputError
-from tf_wgsef.groups import BRANCHES, GroupCosts, GroupSet
+from tf_wgsef.groups import BRANCHES, GroupCosts, GroupSet, from_runs, to_runs
 from tf_wgsef.training._budget import Budget, select_within
+from tf_wgsef.training._layer_floors import layer_floors, names_layer
 from tf_wgsef.validation import check_positive_int, check_share
 
 SCOPES = ("layer", "global")
@@ -21,20 +23,26 @@ class Pool:
         groups: group numbers, shape (n,).
         layer_of: layer of each of these groups, shape (n,).
         k: the budget, in the unit of the groups' weights: how much stays.
-        floor: at least this many groups of each layer stay.
+        floor: at least this many groups of each layer stay; or one such number for each of ``layers``.
         round_to: the count of each layer is a multiple of this (or all its groups).
     """
 
     groups: np.ndarray
     layer_of: np.ndarray
     k: float
-    floor: int = 1
+    floor: int | tuple[int, ...] = 1
     round_to: int = 1
 
     @property
     def layers(self) -> np.ndarray:
         """The layers that these groups are of, ascending."""
         return np.flatnonzero(np.bincount(self.layer_of))
+
+    @property
+    def floors(self) -> dict[int, int]:
+        """The floor of each of ``layers``."""
+        each = np.broadcast_to(self.floor, self.layers.shape)
+        return dict(zip(self.layers.tolist(), each.tolist(), strict=True))
 
     def training_budget(self, weights: np.ndarray) -> float:
         """Returns the budget of the penalty while it tightens: ``k``, and room for whole blocks.
@@ -83,9 +91,9 @@ class Pool:
         """The same for single groups that cost alike, layer by layer: one sort, for millions of them."""
         order = np.argsort(-scores, kind="stable")
         protected = np.zeros(len(scores), bool)
-        for layer in self.layers:
+        for layer, floor in self.floors.items():
             start, stop = np.searchsorted(self.layer_of, [layer, layer + 1])
-            best = np.argsort(-scores[start:stop], kind="stable")[: self.floor]
+            best = np.argsort(-scores[start:stop], kind="stable")[:floor]
             protected[start + best] = True
         stays, rest = protected.copy(), order[~protected[order]]
         more = int((self.k + 1e-9) // cost) - int(protected.sum())
@@ -94,15 +102,15 @@ class Pool:
 
     def _select_blocks(self, scores: np.ndarray, costs: np.ndarray) -> np.ndarray:
         blocks = []
-        for layer in np.unique(self.layer_of):
+        for layer, floor in self.floors.items():
             inside = np.flatnonzero(self.layer_of == layer)
             inside = inside[np.argsort(-scores[inside], kind="stable")]
             for start in range(0, len(inside), self.round_to):
                 block = inside[start : start + self.round_to]
-                protected = start < self.floor
+                protected = start < floor
                 dead = bool((scores[block] == 0).any())
                 strength = float(np.sqrt(np.mean(scores[block] ** 2)))
-                blocks.append((not protected, dead, -strength, int(layer), start, block))
+                blocks.append((not protected, dead, -strength, layer, start, block))
         kept, left, closed = [], self.k, set()
         for optional, _, _, layer, _, block in sorted(blocks, key=lambda entry: entry[:5]):
             cost = costs[block].sum()
@@ -146,7 +154,7 @@ class Level:
         """Returns the pools as plain lists and numbers."""
         return {
             "pools": [
-                {**vars(pool), "groups": pool.groups.tolist(), "layer_of": pool.layer_of.tolist()}
+                {**vars(pool), "groups": to_runs(pool.groups), "layer_of": to_runs(pool.layer_of)}
                 for pool in self.pools
             ],
             "budget": None if self.budget is None else self.budget.get_config(),
@@ -160,8 +168,9 @@ class Level:
                 Pool(
                     **{
                         **pool,
-                        "groups": np.array(pool["groups"], dtype=np.int64),
-                        "layer_of": np.array(pool["layer_of"], dtype=np.int64),
+                        "groups": from_runs(pool["groups"], np.int64),
+                        "layer_of": from_runs(pool["layer_of"], np.int64),
+                        "floor": tuple(floor) if isinstance(floor := pool["floor"], list) else floor,
                     }
                 )
                 for pool in config["pools"]
@@ -178,6 +187,7 @@ def preset_level(
     budget: Budget | None = None,
     scope: str = "layer",
     round_to: int = 1,
+    floor: int | Mapping[str, int] = 1,
 ) -> Level:
     """Turns what the user asks for into counts.
 
@@ -190,6 +200,7 @@ def preset_level(
         scope: ``"layer"`` or ``"global"``; with a budget, whether all layers keep the same share or compete.
         round_to: counts are multiples of this; with scope ``"layer"`` each count is rounded up, with
             ``"global"`` the counts are chosen inside the total.
+        floor: at least this many groups of each layer stay; or {pattern of layer names: number}.
 
     Raises:
         InputError: for a level that no choice of groups can meet.
@@ -202,21 +213,21 @@ def preset_level(
             f'or budget={{"macs": 0.3}} to say what may stay of the cost.'
         )
     round_to = check_positive_int("round_to", round_to)
-    sizes = groups.sizes
+    floors = layer_floors(floor, groups, round_to)
     if budget is not None:
-        return Level(_budget_pools(groups, round_to), budget)
+        if not names_layer(floor, BRANCHES):
+            # Branches need no floor: without them the trunk stays.
+            floors[[name == BRANCHES for name in groups.layers]] = 0
+        return Level(_budget_pools(groups, floors, round_to), budget)
     if scope == "global":
         total = count_that_stays(groups.num_groups, sparsity, k, "the model")
-        return Level((_global_pool(groups, total, round_to),))
+        return Level((_global_pool(groups, total, floors, round_to),))
     counts = _layer_counts(groups, sparsity, k)
+    if k is not None:
+        _check_floors(groups, counts, layer_floors(floor, groups))
     return Level(
         tuple(
-            Pool(
-                groups=np.flatnonzero(groups.layer_of == layer),
-                layer_of=np.full(sizes[layer], layer),
-                k=float(min(sizes[layer], math.ceil(count / round_to) * round_to)),
-                round_to=round_to,
-            )
+            _layer_pool(groups, layer, max(count, floors[layer]), int(floors[layer]), round_to)
             for layer, count in sorted(counts.items())
         )
     )
@@ -228,16 +239,19 @@ def check_scope(scope: str) -> None:
         raise InputError(f"Expected `scope` to be one of {list(SCOPES)}. Received: scope={scope!r}.")
 
 
-def _budget_pools(groups: GroupSet, round_to: int) -> tuple[Pool, ...]:
-    """One pool per layer, whose ``k`` follows from the budget, epoch by epoch.
+def _layer_pool(groups: GroupSet, layer: int, count: int, floor: int, round_to: int) -> Pool:
+    """The groups of one layer, of which ``count``, rounded up to whole blocks, stay."""
+    inside = np.flatnonzero(groups.layer_of == layer)
+    k = float(min(len(inside), math.ceil(count / round_to) * round_to))
+    return Pool(inside, np.full(len(inside), layer), k, floor, round_to)
 
-    Branches have no floor: without them the trunk stays.
-    """
-    pools = []
-    for layer, (name, size) in enumerate(zip(groups.layers, groups.sizes, strict=True)):
-        inside, floor = np.flatnonzero(groups.layer_of == layer), 0 if name == BRANCHES else round_to
-        pools.append(Pool(inside, np.full(size, layer), float(size), floor, round_to))
-    return tuple(pools)
+
+def _budget_pools(groups: GroupSet, floors: np.ndarray, round_to: int) -> tuple[Pool, ...]:
+    """One pool per layer, whose ``k`` follows from the budget, epoch by epoch."""
+    return tuple(
+        _layer_pool(groups, layer, groups.sizes[layer], int(floor), round_to)
+        for layer, floor in enumerate(floors)
+    )
 
 
 def _layer_counts(groups: GroupSet, sparsity, k) -> dict[int, int]:
@@ -282,11 +296,21 @@ def count_that_stays(size: int, sparsity: float | None, k: int | None, where: st
     return k
 
 
-def _global_pool(groups: GroupSet, total: int, round_to: int) -> Pool:
-    floors = int(np.minimum(groups.sizes, round_to).sum())
-    if floors > total:
+def _check_floors(groups: GroupSet, counts: dict[int, int], floors: np.ndarray) -> None:
+    for layer, count in counts.items():
+        if count < floors[layer]:
+            raise InputError(
+                f"Expected `k` to be at least the floor of each layer. Received: k={count} for layer "
+                f"{groups.layers[layer]!r}, whose floor is {floors[layer]}. Lower the floor or raise k."
+            )
+
+
+def _global_pool(groups: GroupSet, total: int, floors: np.ndarray, round_to: int) -> Pool:
+    if floors.sum() > total:
         raise InputError(
-            f"Expected a level at which every layer keeps at least {round_to} group(s), {floors} in all. "
-            f"Received: {total} groups to keep. Lower `sparsity` or `round_to`, or name layers in `skip`."
+            f"Expected a level at which every layer keeps its floor, {floors.sum()} groups in all. "
+            f"Received: {total} groups to keep. Lower `sparsity`, `floor` or `round_to`, or name layers in "
+            f"`skip`."
         )
-    return Pool(np.arange(groups.num_groups), groups.layer_of, float(total), round_to, round_to)
+    everything = np.arange(groups.num_groups)
+    return Pool(everything, groups.layer_of, float(total), tuple(floors.tolist()), round_to)

@@ -6,6 +6,7 @@ from keras import ops
 
 from tf_wgsef.groups import GroupSet, group_norms, scale_groups
 from tf_wgsef.penalties import GroupPenalty
+from tf_wgsef.training._fused import fused
 from tf_wgsef.training._level import Level
 from tf_wgsef.training._metric import group_metric
 from tf_wgsef.training._pools import Pools
@@ -83,7 +84,8 @@ class ProximalStep:
 
         # Once frozen on every step: averaged weights (EMA) are written back on steps without an update too.
         # The branches return the values, not the factors: those would be written, and read again.
-        values, live, carried = ops.cond(state.frozen > 0, held, lambda: ops.cond(updated, move, nothing))
+        taken = fused(move, count)
+        values, live, carried = ops.cond(state.frozen > 0, held, lambda: ops.cond(updated, taken, nothing))
         return values, dataclasses.replace(state, batch=state.batch + 1.0, live=live, rule=carried)
 
     def _apply(self, change: Change, values: list, previous: list | None) -> list:

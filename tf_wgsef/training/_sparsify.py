@@ -26,6 +26,7 @@ def sparsify(
     groups: str | Mapping[str, str] | GroupSet = "filter",
     skip=(),
     round_to: int = 1,
+    floor: int | Mapping[str, int] = 1,
     penalty: str | GroupPenalty = "wgsef",
     ramp: float = 0.5,
     update: str | UpdateRule = "prox",
@@ -36,7 +37,7 @@ def sparsify(
     Args:
         model: a built Sequential or functional ``keras.Model``; trained in place.
         sparsity: share of the groups to remove, in [0, 1); at least this share goes, unless ``round_to``
-            keeps more.
+            or ``floor`` keeps more.
         k: number of groups that stay instead: of every layer, {layer name: number}, or in total.
         budget: what may stay of the cost instead: ``{"macs": 0.3}``, also ``"params"`` or ``"bytes"``: a
             share (a float of at most 1) or an amount; or ``{"latency": (microseconds, LatencyTable)}``.
@@ -52,6 +53,8 @@ def sparsify(
         skip: names of layers to leave alone (not with a ``GroupSet``, which says it itself).
         round_to: each layer keeps a multiple of this, as the device's kernels like it (8, 16): with
             scope ``"layer"`` the number that stays is rounded up, so less than ``sparsity`` goes.
+        floor: each layer keeps at least this many groups, whatever the level: a number, or one per pattern
+            of layer names, such as ``{"conv1": 8, "block3_*": 16}``; rounded up to ``round_to``.
         penalty: ``"wgsef"``, ``"group_lasso"``, or a ``GroupPenalty``.
         ramp: share of the epochs over which the penalty tightens; the rest fits the survivors.
         update: how the penalty acts on the weights after each step of the optimizer: ``"prox"``, its
@@ -98,7 +101,9 @@ def sparsify(
     check_scope(scope)
     if budget is not None:
         budget = read_budget(budget, model, group_set, evenly=scope == "layer")
-    level = preset_level(group_set, sparsity=sparsity, k=k, budget=budget, scope=scope, round_to=round_to)
+    level = preset_level(
+        group_set, sparsity=sparsity, k=k, budget=budget, scope=scope, round_to=round_to, floor=floor
+    )
     if budget is None:
         _warn_of_whole_layers(group_set, level)
     penalty = _penalty(penalty)
@@ -108,7 +113,7 @@ def sparsify(
 def _warn_of_whole_layers(groups: GroupSet, level: Level) -> None:
     whole = [groups.layers[pool.layer_of[0]] for pool in level.pools if pool.k >= len(pool.groups)]
     if whole:
-        logging.warning("The level removes nothing from %s: lower k or round_to.", ", ".join(whole))
+        logging.warning("The level removes nothing from %s: lower k, floor or round_to.", ", ".join(whole))
 
 
 def _penalty(penalty: str | GroupPenalty) -> GroupPenalty:

@@ -1,0 +1,26 @@
+"""Many groups in a TensorFlow graph: the step is fused by XLA, even where the rest of the graph is not."""
+
+import keras
+
+MANY = 1 << 20
+"""Below so many groups the calls of the operations count, above it the passes over memory: fused, a third."""
+
+
+def fused(function, num_groups: int):
+    """Returns ``function`` of no arguments, compiled by XLA where that pays.
+
+    Keras leaves XLA off on CPUs, since it slows convolutions down there. For the proximal step of 25 million
+    single weights the difference is 13 copies of the weights against 5.
+
+    Args:
+        function: of tensors only, that it closes over.
+        num_groups: how many numbers it works through.
+    """
+    if keras.backend.backend() != "tensorflow" or num_groups < MANY:
+        return function
+    import tensorflow as tf
+
+    # Eager steps would be compiled anew each time; replicas (tf.distribute) are left to TensorFlow.
+    if tf.executing_eagerly() or tf.distribute.has_strategy():
+        return function
+    return tf.function(function, jit_compile=True, autograph=False)
