@@ -33,7 +33,14 @@ def best_subset(pool, scores):
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(
     ("sizes", "k", "floor"),
-    [((8,), 3, 1), ((4, 5), 3, 1), ((3, 3, 5), 6, 2), ((2, 6), 4, 2), ((4, 5), 5, (1, 4)), ((3, 6), 4, (3, 0))],
+    [
+        ((8,), 3, 1),
+        ((4, 5), 3, 1),
+        ((3, 3, 5), 6, 2),
+        ((2, 6), 4, 2),
+        ((4, 5), 5, (1, 4)),
+        ((3, 6), 4, (3, 0)),
+    ],
 )
 def test_select_finds_the_best_subset(sizes, k, floor, seed):
     pool = pool_of(sizes, k, floor=floor)

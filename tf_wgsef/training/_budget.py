@@ -182,7 +182,8 @@ def _longest_run(blocks: list[_Block], free: np.ndarray, costs: GroupCosts, budg
         everything = costs.total(np.ones(len(free), bool))
         raise InputError(
             f"Expected a budget that leaves each layer its floor: at least {least:,.6g} {budget.unit}, "
-            f"{least / everything:.3g} of the model. Received: {budget}. Raise it, or lower `floor` or `round_to`."
+            f"{least / everything:.3g} of the model. Received: {budget}. Raise it, or lower `floor` or "
+            f"`round_to`."
         )
     while low < high:
         middle = (low + high + 1) // 2

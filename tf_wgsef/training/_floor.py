@@ -25,7 +25,7 @@ class Floor:
         ]
 
     def lift(self, norms):
-        """Lifts the largest norms of each layer, as many as its floor, above all others, shape (num_groups,)."""
+        """Lifts the largest norms of each layer, as many as its floor, above all: shape (num_groups,)."""
         largest, places = [], []
         for where, floor in self._layers:
             # By position, not by threshold: of equal norms (a layer that is all zero) no more are lifted.
