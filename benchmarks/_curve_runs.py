@@ -1,19 +1,15 @@
 """One run of benchmarks/accuracy_curve.py: data, network, method; the accuracy after the strip."""
 
 import dataclasses
-import io
-import os
-import pathlib
 import time
 
 import keras
 import numpy as np
-from keras import layers
-from PIL import Image
 
 import tf_wgsef
 from tf_wgsef.training import preset_level
-from tf_wgsef.workflows import lenet5
+from tf_wgsef.workflows.data import load_cifar10, load_mnist
+from tf_wgsef.workflows.networks import lenet5, resnet8
 
 METHODS = ("debiased", "plain", "magnitude", "dense")
 
@@ -58,73 +54,27 @@ class Run:
         return round(self.ramp * self.epochs)
 
 
-def resnet8() -> keras.Model:
-    """The ResNet-8 of MLPerf Tiny (ic01: 78 666 parameters), without its weight decay.
-
-    Batch norm's moving averages follow within tens of steps, since training here is short.
-    """
-
-    def convolve(x, filters, size, strides, name):
-        return layers.Conv2D(filters, size, strides=strides, padding="same", name=name)(x)
-
-    def normalize(x, name):
-        return layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
-
-    inputs = keras.Input((32, 32, 3))
-    x = layers.ReLU()(normalize(convolve(inputs, 16, 3, 1, "stem"), "stem"))
-    for stage, (filters, strides) in enumerate([(16, 1), (32, 2), (64, 2)], 1):
-        first, second = f"stage{stage}_conv1", f"stage{stage}_conv2"
-        y = layers.ReLU()(normalize(convolve(x, filters, 3, strides, first), first))
-        y = normalize(convolve(y, filters, 3, 1, second), second)
-        if strides > 1:
-            x = convolve(x, filters, 1, strides, f"stage{stage}_shortcut")
-        x = layers.ReLU()(layers.Add()([x, y]))
-    outputs = layers.Dense(10, name="logits")(layers.GlobalAveragePooling2D()(x))
-    return keras.Model(inputs, outputs, name="resnet8")
-
-
-def mnist():
-    """(x_train, y_train, x_test, y_test), images of uint8."""
-    folder = os.environ.get("TF_WGSEF_DATA")
-    if not folder:
-        (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
-        return x_train[..., None], y_train, x_test[..., None], y_test
-    with np.load(pathlib.Path(folder) / "mnist.npz", allow_pickle=False) as data:
-        return data["x_train"][..., None], data["y_train"], data["x_test"][..., None], data["y_test"]
-
-
-def cifar10():
-    """The same of CIFAR-10; from ``TF_WGSEF_DATA`` the images have been through JPEG."""
-    folder = os.environ.get("TF_WGSEF_DATA")
-    if not folder:
-        (x_train, y_train), (x_test, y_test) = keras.datasets.cifar10.load_data()
-        return x_train, y_train[:, 0], x_test, y_test[:, 0]
-    found = []
-    with np.load(pathlib.Path(folder) / "cifar10_jpeg.npz", allow_pickle=False) as data:
-        for part in ("train", "test"):
-            coded, offsets = data[f"{part}_jpeg"], data[f"{part}_offsets"]
-            ends = zip(offsets[:-1], offsets[1:], strict=True)
-            images = [np.asarray(Image.open(io.BytesIO(coded[a:b].tobytes()))) for a, b in ends]
-            found += [np.stack(images), data[f"y_{part}"].reshape(-1)]
-    return tuple(found)
+def _arrays(data):
+    """(x_train, y_train, x_test, y_test), images in [0, 1]."""
+    return data.x_train, data.y_train, data.x_test, data.y_test
 
 
 _TRAINED: dict[Run, list] = {}
-RECIPES = {"lenet5": (lenet5, mnist), "resnet8": (resnet8, cifar10)}
+RECIPES = {
+    "lenet5": (lenet5, lambda: _arrays(load_mnist())),
+    "resnet8": (resnet8, lambda: _arrays(load_cifar10())),
+}
 
 
 def split(data, run: Run):
-    """(x, y) to train on and (x, y) to measure on; x float32 in [0, 1]."""
+    """(x, y) to train on and (x, y) to measure on."""
     x_train, y_train, x_test, y_test = data
     end = run.samples + run.validation
     if end > len(x_train):
         raise SystemExit(f"{end} training images are asked for, and there are {len(x_train)}")
     chosen = slice(run.samples, end)
     measured = (x_train[chosen], y_train[chosen]) if run.validation else (x_test, y_test)
-    return tuple(
-        (x.astype("float32") / 255, y.astype("int32"))
-        for x, y in ((x_train[: run.samples], y_train[: run.samples]), measured)
-    )
+    return (x_train[: run.samples], y_train[: run.samples]), measured
 
 
 class StopAfter(keras.callbacks.Callback):

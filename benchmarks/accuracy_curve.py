@@ -24,7 +24,6 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from _curve_page import draw, table
 from _curve_runs import METHODS, RECIPES, Run, execute
-from _results_file import append, read_rows
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -34,6 +33,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from tf_wgsef.workflows.compare import append, read_rows
 
 LEVELS = {"lenet5": (0.5, 0.75, 0.875, 0.9375, 0.97), "resnet8": (0.5, 0.625, 0.75, 0.875, 0.9375)}
 

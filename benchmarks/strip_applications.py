@@ -21,7 +21,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from _applications import constructors, fails, full_row
 from _applications_table import render
-from _results_file import append, read_rows
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -33,6 +32,7 @@ from rich.progress import (
 )
 
 from tf_wgsef.measure import Machine
+from tf_wgsef.workflows.compare import append, read_rows
 
 PACKAGES = ("tf-wgsef", "keras", "tensorflow", "ai-edge-litert", "numpy")
 COMMAND = "python benchmarks/strip_applications.py"

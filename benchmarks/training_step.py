@@ -14,12 +14,11 @@ import time
 
 import keras
 import numpy as np
-from _curve_runs import resnet8
 from rich.console import Console
 from rich.table import Table
 
 import tf_wgsef
-from tf_wgsef.workflows import lenet5
+from tf_wgsef.workflows.networks import lenet5, resnet8
 
 MODELS = {"lenet5": (lenet5, (28, 28, 1)), "resnet8": (resnet8, (32, 32, 3))}
 

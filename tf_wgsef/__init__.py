@@ -39,6 +39,7 @@ _HOMES = {
     "measure": "measure",
     "Report": "report",
     "save_report": "report",
+    "compare_methods": "workflows.compare",
     "WGSEFError": "errors",
 }
 

@@ -16,7 +16,7 @@ from absl.flags import argparse_flags
 from rich.console import Console
 
 import tf_wgsef
-from tf_wgsef.cli import _benchmark, _convert, _demo, _inspect, _report, _strip
+from tf_wgsef.cli import _benchmark, _compare, _convert, _demo, _inspect, _report, _strip
 from tf_wgsef.cli._stderr import native_messages_dropped
 from tf_wgsef.errors import WGSEFError
 
@@ -29,7 +29,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 _PIPE_WIDTH = 160
-_COMMANDS = (_demo, _inspect, _strip, _convert, _benchmark, _report)
+_COMMANDS = (_demo, _inspect, _strip, _convert, _benchmark, _compare, _report)
 
 
 def main() -> None:

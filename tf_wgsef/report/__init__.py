@@ -4,6 +4,13 @@ from tf_wgsef.report._channel_graph_plot import check_graph_file as check_graph_
 from tf_wgsef.report._channel_graph_plot import plot_channel_graph as plot_channel_graph
 from tf_wgsef.report._explain import explain_latency as explain_latency
 from tf_wgsef.report._html import render_html as render_html
+from tf_wgsef.report._methods import MethodRow as MethodRow
+from tf_wgsef.report._methods import best_methods as best_methods
+from tf_wgsef.report._methods import method_rows as method_rows
+from tf_wgsef.report._methods_page import render_methods_html as render_methods_html
+from tf_wgsef.report._methods_plot import render_methods_png as render_methods_png
+from tf_wgsef.report._methods_table import render_methods_markdown as render_methods_markdown
+from tf_wgsef.report._methods_table import render_methods_table as render_methods_table
 from tf_wgsef.report._plot import render_figure as render_figure
 from tf_wgsef.report._plot import render_png as render_png
 from tf_wgsef.report._save import load_report as load_report

@@ -1,12 +1,7 @@
 """The report as one HTML page that needs nothing else: no network, no script, no second file."""
 
-import base64
-import importlib.metadata
-import importlib.resources
-
-import jinja2
-
 from tf_wgsef.report import _format, _rows
+from tf_wgsef.report._page import data_address, render_page
 from tf_wgsef.report._plot import render_png
 from tf_wgsef.report._rows import Cell
 from tf_wgsef.report._values import Report
@@ -27,12 +22,8 @@ def render_html(report: Report) -> str:
         >>> "LeNet-5" in render_html(report)
         True
     """
-    source = importlib.resources.files(__package__).joinpath(_TEMPLATE).read_text("utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["clean"] = _format.clean
-    page = environment.from_string(source).render(
+    return render_page(
+        _TEMPLATE,
         title=_format.clean(report.title),
         report=report,
         rows=_rows,
@@ -40,9 +31,7 @@ def render_html(report: Report) -> str:
         subtitle=_subtitle(report),
         pictures=_pictures(report),
         measured=[_format.clean(item.name) for item in _rows.measured_variants(report)],
-        version=importlib.metadata.version("tf-wgsef"),
     )
-    return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _cards(report: Report) -> list[tuple[str, str, Cell]]:
@@ -72,8 +61,4 @@ def _pictures(report: Report) -> list[tuple[str, str]]:
         ("(prefers-color-scheme: dark)", {"dark": True}),
         ("", {}),
     )
-    return [(media, _data_address(render_png(report, **options))) for media, options in kinds]
-
-
-def _data_address(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+    return [(media, data_address(render_png(report, **options))) for media, options in kinds]

@@ -10,8 +10,6 @@ from tf_wgsef.report import Report, save_report
 from tf_wgsef.strip import strip
 from tf_wgsef.training import sparsify
 from tf_wgsef.workflows._device import probe_device
-from tf_wgsef.workflows._digits import ImageData, load_digits_28
-from tf_wgsef.workflows._lenet5 import lenet5
 from tf_wgsef.workflows._progress import EpochProgress, WorkflowProgress
 from tf_wgsef.workflows._report_models import (
     AFTER,
@@ -21,6 +19,8 @@ from tf_wgsef.workflows._report_models import (
     convert_models,
     report_models,
 )
+from tf_wgsef.workflows.data import ImageData, load_digits_28
+from tf_wgsef.workflows.networks import lenet5
 
 _BATCH = 32
 _DENSE_EPOCHS = 12

@@ -1,30 +1,11 @@
 """Real handwritten digits that need no network: scikit-learn's copy of a UCI data set."""
 
-import dataclasses
-
 import keras
 import numpy as np
 
+from tf_wgsef.workflows.data._image_data import ImageData
+
 _TEST_SHARE = 0.2
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageData:
-    """Images and labels for training and testing.
-
-    Attributes:
-        x_train: shape (n, 28, 28, 1), float32 in [0, 1].
-        y_train: shape (n,), int32.
-        x_test: shape (m, 28, 28, 1), float32 in [0, 1].
-        y_test: shape (m,), int32.
-        name: what reports call the test data.
-    """
-
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-    name: str
 
 
 def load_digits_28(seed: int = 0) -> ImageData:

@@ -1,0 +1,165 @@
+"""Methods against each other on a tiny network: equal conditions, nothing lost by a kill, a page."""
+
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+
+import tf_wgsef
+from tf_wgsef.errors import InputError
+from tf_wgsef.workflows.compare import METHODS, RECIPES, Batches, Recipe, Settings, _sweep, append, read_rows
+from tf_wgsef.workflows.compare._augment import augmented
+from tf_wgsef.workflows.data import ImageData
+
+QUICK = dict(recipe="tiny", methods=["wgsef", "magnitude"], levels=[0.5], seeds=[0], epochs=2, latency=False)
+
+
+def network():
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(8, 3, name="conv"),
+            keras.layers.BatchNormalization(name="bn"),
+            keras.layers.ReLU(name="relu"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(12, activation="relu", name="hidden"),
+            keras.layers.Dense(3, name="logits"),
+        ]
+    )
+
+
+def images():
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 3, 96).astype("int32")
+    x = generator.normal(size=(96, 8, 8, 1)).astype("float32") + y[:, None, None, None]
+    return ImageData(x[:64], y[:64], x[64:], y[64:], "noise in three shades")
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(
+        RECIPES, "tiny", Recipe(network, images, 2, 32, learning_rate=0.02, weight_decay=0.0, augment=False)
+    )
+
+
+def test_every_method_leaves_the_level_and_is_measured_alike(tmp_path):
+    settings = {**QUICK, "methods": [name for name in METHODS if name != "dense"]}
+    comparison = tf_wgsef.compare_methods(settings, output=tmp_path / "all")
+    rows = {run["method"]: run for run in comparison.runs}
+    assert set(rows) == set(METHODS)
+    # 4 of 8 filters and 6 of 12 units: 9·4 + 4 + 2·4 + 2·4, 36·4·6 + 6, 6·3 + 3
+    assert {rows[name]["parameters"] for name in METHODS if name != "dense"} == {40 + 16 + 870 + 21}
+    assert rows["dense"]["parameters"] == network().count_params()
+    for run in comparison.runs:
+        assert 0 <= run["accuracy"] <= 1 and run["file_bytes"] > 0 and run["macs"] > 0
+        assert 0 <= run["accuracy_before_cut"] <= 1 and run["latency_us"] is None
+    assert rows["wgsef"]["max_abs_diff"] < 1e-4
+
+
+def test_a_budget_is_met_by_every_method(tmp_path):
+    settings = {**QUICK, "methods": ["wgsef", "magnitude", "random", "narrow"], "unit": "macs"}
+    runs = {run["method"]: run for run in tf_wgsef.compare_methods(settings, output=tmp_path).runs}
+    limit = 0.5 * runs["dense"]["macs"]
+    assert all(0.8 * limit < runs[name]["macs"] <= limit for name in settings["methods"])
+
+
+def test_what_is_done_is_not_done_again_and_a_cut_line_costs_one_run(tmp_path, monkeypatch):
+    made = []
+
+    def execute(run, data, **options):
+        made.append((run.method, run.seed))
+        return real(run, data, **options)
+
+    real = _sweep.execute
+    monkeypatch.setattr(_sweep, "execute", execute)
+    first = tf_wgsef.compare_methods(QUICK, output=tmp_path)
+    assert made == [("dense", 0), ("wgsef", 0), ("magnitude", 0)]
+    file = tmp_path / "runs.jsonl"
+    file.write_bytes(file.read_bytes()[:-40])  # killed while the last line was written
+    second = tf_wgsef.compare_methods({**QUICK, "seeds": [0, 1]}, output=tmp_path)
+    assert made[3:] == [("dense", 1), ("magnitude", 0), ("wgsef", 1), ("magnitude", 1)]
+    again = {(run["method"], run["seed"]): run["accuracy"] for run in second.runs}
+    assert all(again[run["method"], run["seed"]] == run["accuracy"] for run in first.runs)
+
+
+def test_the_folder_holds_the_page_the_table_and_the_picture(tmp_path):
+    comparison = tf_wgsef.compare_methods({**QUICK, "seeds": [0, 1]}, output=tmp_path)
+    page = (tmp_path / "compare.html").read_text()
+    assert "WGSEF" in page and "noise in three shades" in page and "<script" not in page
+    assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
+    accuracies = [run["accuracy"] for run in comparison.runs if run["method"] == "wgsef"]
+    mean, deviation = 100 * np.mean(accuracies), 100 * np.std(accuracies, ddof=1)
+    assert f"{mean:.2f} ± {deviation:.2f} %" in (tmp_path / "compare.md").read_text()
+
+
+def test_report_only_trains_nothing(tmp_path):
+    assert tf_wgsef.compare_methods(QUICK, output=tmp_path, report_only=True).runs == []
+    assert "no run yet" not in (tmp_path / "compare.md").read_text()
+
+
+def test_more_images_than_there_are(tmp_path):
+    with pytest.raises(InputError, match="at most the 64 training images.*samples=65"):
+        tf_wgsef.compare_methods({**QUICK, "samples": 65}, output=tmp_path)
+    with pytest.raises(InputError, match="samples=60 and validation=5"):
+        tf_wgsef.compare_methods({**QUICK, "samples": 60, "validation": 5}, output=tmp_path)
+
+
+def test_validation_images_are_not_trained_on():
+    data = images()
+    part = data.first(40, validation=10)
+    np.testing.assert_array_equal(part.x_test, data.x_train[40:50])
+    assert len(part.x_train) == 40 and "held out" in part.name
+    assert len(data.first(None, validation=10).x_train) == 54
+
+
+def test_a_line_that_was_cut_off_is_passed_over_and_the_next_stands_alone(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    append(file, {"a": 1})
+    with file.open("a") as stream:
+        stream.write('{"a": 2, "b"')
+    append(file, {"a": 3})
+    assert read_rows(file) == [{"a": 1}, {"a": 3}]
+    file.write_text(file.read_text() + "[1, 2]\n7\n")
+    assert read_rows(file) == [{"a": 1}, {"a": 3}]
+
+
+def test_augmentation_shifts_by_four_pixels_at_most_and_mirrors():
+    """Each augmented image is one of the 9·9·2 windows of its padded image, found by a loop."""
+    generator = np.random.default_rng(0)
+    x = generator.random((30, 6, 6, 2))
+    found = set()
+    for image, new in zip(x, augmented(x, np.random.default_rng(1)), strict=True):
+        padded = np.pad(image, ((4, 4), (4, 4), (0, 0)))
+        places = [
+            (top, left, mirrored)
+            for top in range(9)
+            for left in range(9)
+            for mirrored in (False, True)
+            if np.array_equal(new, padded[top : top + 6, left : left + 6][:, :: -1 if mirrored else 1])
+        ]
+        assert places
+        found.add(places[0])
+    assert len(found) > 20 and len({mirrored for *_, mirrored in found}) == 2
+
+
+def test_batches_hold_every_image_once_an_epoch_in_an_order_of_the_seed():
+    x, y = np.arange(10.0)[:, None, None, None], np.arange(10)
+    orders = []
+    for seed in (0, 0, 1):
+        batches = Batches(x, y, 4, seed=seed)
+        for _ in range(2):
+            labels = np.concatenate([batches[index][1] for index in range(len(batches))])
+            assert sorted(labels) == list(range(10))
+            orders.append(labels.tolist())
+            batches.on_epoch_end()
+    assert orders[:2] == orders[2:4] and orders[0] != orders[1] and orders[0] != orders[4]
+
+
+def test_settings_are_written_on_the_page_as_they_were(tmp_path):
+    settings = Settings(**{**QUICK, "methods": ("wgsef",), "levels": (0.5,), "seeds": (0,), "clip": 3.5})
+    tf_wgsef.compare_methods(settings, output=tmp_path)
+    assert "3.5" in (tmp_path / "compare.html").read_text()
+    rows = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
+    assert all(math.isclose(row["clip"], 3.5) for row in rows)

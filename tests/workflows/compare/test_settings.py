@@ -1,0 +1,94 @@
+"""What a comparison can be asked to do, and what is said where it cannot."""
+
+import pytest
+
+from tf_wgsef.errors import InputError
+from tf_wgsef.workflows.compare import RECIPES, Settings, load_settings, read_settings
+
+
+def test_every_method_runs_with_every_level_and_seed_and_the_dense_one_once_per_seed():
+    runs = Settings(methods=("wgsef", "magnitude"), levels=(0.5, 0.9), seeds=(0, 1, 2)).runs()
+    assert len(runs) == len(set(runs)) == 2 * 2 * 3 + 3
+    assert {(run.method, run.level) for run in runs if run.method == "dense"} == {("dense", 0.0)}
+
+
+def test_all_runs_have_equal_epochs_and_optimizer():
+    runs = Settings(methods=("wgsef", "ssl", "narrow"), epochs=7, clip=2.0).runs()
+    for name in ("epochs", "first", "batch", "learning_rate", "weight_decay", "augment", "clip", "samples"):
+        assert len({getattr(run, name) for run in runs}) == 1
+
+
+def test_what_is_not_said_is_the_recipes():
+    (run, *_) = Settings(recipe="lenet5-mnist").runs()
+    recipe = RECIPES["lenet5-mnist"]
+    assert (run.epochs, run.batch, run.learning_rate) == (recipe.epochs, recipe.batch, recipe.learning_rate)
+
+
+def test_each_strength_is_a_run():
+    runs = Settings(methods=("ssl", "wgsef"), levels=(0.5,), seeds=(0,), strength={"ssl": [0.1, 0.2]}).runs()
+    assert [(run.method, run.strength) for run in runs[1:]] == [("ssl", 0.1), ("ssl", 0.2), ("wgsef", None)]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "ramp", "first"), [(10, 0.5, 5), (2, 0.01, 1), (2, 0.99, 1), (1, 0.5, 1), (9, 0.3, 3)]
+)
+def test_there_is_an_epoch_before_the_cut_and_one_after_it_where_there_are_two(epochs, ramp, first):
+    (run, *_) = Settings(epochs=epochs, ramp=ramp).runs()
+    assert run.first == first
+
+
+def test_a_level_is_a_share_of_the_groups_or_a_budget():
+    groups, macs = (Settings(levels=(0.7,), unit=unit).runs()[-1] for unit in ("groups", "macs"))
+    assert groups.sparsify_level == {"sparsity": 0.7}
+    assert macs.sparsify_level["budget"]["macs"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(methods=["wgsf"]), "`methods` to be of: wgsef, .*Received: 'wgsf'"),
+        (dict(recipe="lenet"), "`recipe` to be of: lenet5-digits.*Received: 'lenet'"),
+        (dict(unit="flops"), "`unit` to be of: groups, macs"),
+        (dict(levels=[1.0]), r"`levels` in \[0, 1\)"),
+        (dict(levels=[]), "at least one of `levels`"),
+        (dict(methods=[]), "at least one of `methods`"),
+        (dict(seeds=[]), "at least one of `seeds`"),
+        (dict(seeds=["a"]), "`seeds` to be whole numbers"),
+        (dict(epochs=0), "`epochs` to be a whole number of at least 1"),
+        (dict(samples=2.5), "`samples` to be a whole number"),
+        (dict(learning_rate=-1.0), "`learning_rate` to be a number above 0"),
+        (dict(ramp=1.0), "`ramp` in"),
+        (dict(clip=float("nan")), "`clip` to be a number above 0"),
+        (dict(validation=-1), "`validation`"),
+        (dict(strength={"ssl": -1}), "`strength` to be a number above 0"),
+        (dict(strength={"nothing": 1}), "Received: 'nothing'"),
+        (dict(strength=0.1), "`strength` to be"),
+        (dict(groups="filters"), "`groups` to be of: filter"),
+        (dict(method=["wgsef"]), "`settings` to be of: recipe, methods"),
+    ],
+)
+def test_what_cannot_be_gets_one_clear_line(settings, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read_settings(settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_file(tmp_path):
+    file = tmp_path / "compare.toml"
+    file.write_text('recipe = "lenet5-mnist"\nlevels = [0.9]\nstrength = { ssl = [0.1, 0.2] }\n')
+    settings = load_settings(file)
+    assert settings.recipe == "lenet5-mnist" and settings.levels == (0.9,)
+    assert settings.strength == {"ssl": [0.1, 0.2]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"levels = [", "which is none"), (b"\xff\xfe", "which is none"), (b"speed = 3", "Received: 'speed'")],
+)
+def test_a_configuration_file_that_is_none(tmp_path, content, message):
+    file = tmp_path / "compare.toml"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        load_settings(file)
+    with pytest.raises(InputError, match="No such file"):
+        load_settings(tmp_path / "nothing.toml")

@@ -1,0 +1,56 @@
+"""``tf-wgsef compare``: methods against each other on one network and one set of data."""
+
+SUMMARY = "Train a network with several methods at equal levels, and compare accuracy, size and latency."
+EXAMPLE = "tf-wgsef compare --recipe lenet5-digits --methods wgsef magnitude narrow --levels 0.75 0.9"
+
+
+def add_arguments(parser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("config", nargs="?", help="a TOML file with the settings; options below win over it")
+    parser.add_argument("--output", default="tf_wgsef_compare", help="folder for the runs, table and page")
+    parser.add_argument("--recipe", help="network and data, such as lenet5-mnist; --list shows all")
+    parser.add_argument("--methods", nargs="+", help="such as wgsef ssl magnitude; --list shows all")
+    parser.add_argument("--levels", nargs="+", type=float, help="shares to remove")
+    parser.add_argument("--unit", choices=("groups", "macs", "params", "bytes"), help="of the levels")
+    parser.add_argument("--seeds", nargs="+", type=int, help="each method runs with every one")
+    parser.add_argument("--epochs", type=int, help="in all, before and after the cut")
+    parser.add_argument("--samples", type=int, help="the first so many training images (all if not given)")
+    parser.add_argument("--no-latency", action="store_true", help="do not measure the files")
+    parser.add_argument("--report-only", action="store_true", help="train nothing: show what is there")
+    parser.add_argument("--list", action="store_true", help="show the recipes and methods, and end")
+
+
+_OPTIONS = ("recipe", "methods", "levels", "unit", "seeds", "epochs", "samples")
+
+
+def run(arguments, out, err) -> dict:
+    """Runs what is missing, prints the table."""
+    with err.status("Loading Keras"):
+        from tf_wgsef.report import render_methods_table
+        from tf_wgsef.workflows.compare import METHODS, RECIPES, compare_methods, load_settings, read_settings
+    if arguments.list:
+        for name in RECIPES:
+            out.print(f"recipe  {name}", highlight=False)
+        for name, method in METHODS.items():
+            out.print(f"method  {name:<12} {method.label}; {method.source}", highlight=False)
+        return {"recipes": list(RECIPES), "methods": {name: one.label for name, one in METHODS.items()}}
+    base = {} if arguments.config is None else vars(load_settings(arguments.config))
+    given = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name) is not None}
+    if arguments.no_latency:
+        given["latency"] = False
+    try:
+        comparison = compare_methods(
+            read_settings({**base, **given}),
+            output=arguments.output,
+            report_only=arguments.report_only,
+            console=err,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on where it stopped") from None
+    out.print(render_methods_table(comparison.rows, f"Methods compared: {comparison.settings.recipe}"))
+    out.print(f"The page, the table and every run are in {arguments.output}; open compare.html", markup=False)
+    return {"settings": _plain(comparison.settings), "runs": comparison.runs}
+
+
+def _plain(settings) -> dict:
+    return {name: dict(value) if name == "strength" else value for name, value in vars(settings).items()}

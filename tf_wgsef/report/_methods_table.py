@@ -1,0 +1,84 @@
+"""The comparison of methods as a table: in a terminal, in Markdown, on a page."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tf_wgsef.report import _format
+from tf_wgsef.report._methods import MethodRow, Spread, best_methods
+
+HEADERS = (
+    "Removed", "Method", "Accuracy", "Before the cut", "After the cut",
+    "Parameters", "MACs", "File", "Latency p50",
+)  # fmt: skip
+
+
+def methods_cells(rows: Sequence[MethodRow]) -> list[tuple[list[str], bool]]:
+    """Returns the cells of each row, under ``HEADERS``, and whether its method is among the best.
+
+    Args:
+        rows: as ``method_rows`` makes them.
+    """
+    best = {level: best_methods(rows, level) for level in {row.level for row in rows}}
+    return [(_cells(row), row.level > 0 and row.method in best[row.level]) for row in rows]
+
+
+def render_methods_table(rows: Sequence[MethodRow], title: str = "") -> Table:
+    """Returns the table for ``rich``; the best methods of each level are bold.
+
+    Args:
+        rows: as ``method_rows`` makes them.
+        title: above the table.
+    """
+    table = Table(title=Text(_format.clean(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, header in enumerate(HEADERS):
+        table.add_column(header, justify="left" if number == 1 else "right")
+    level = None
+    for row, (cells, best) in zip(rows, methods_cells(rows), strict=True):
+        if level is not None and row.level != level:
+            table.add_section()
+        level = row.level
+        table.add_row(*(Text(cell) for cell in cells), style="bold" if best else "")
+    return table
+
+
+def render_methods_markdown(rows: Sequence[MethodRow]) -> str:
+    """Returns the table in Markdown, with each seed's accuracy.
+
+    Args:
+        rows: as ``method_rows`` makes them.
+    """
+    lines = ["| " + " | ".join((*HEADERS, "Seeds")) + " |", "|" + " --- |" * (len(HEADERS) + 1)]
+    for row, (cells, best) in zip(rows, methods_cells(rows), strict=True):
+        each = row.figures.get("accuracy")
+        seeds = ", ".join(f"{100 * value:.2f}" for value in each.values) if each else "–"
+        cells = [cell.replace("|", "\\|") for cell in cells]
+        cells[1] = f"**{cells[1]}**" if best else cells[1]
+        lines.append("| " + " | ".join((*cells, seeds)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: MethodRow) -> list[str]:
+    def shown(name, show):
+        spread = row.figures.get(name)
+        return _format.MISSING if spread is None else show(spread)
+
+    return [
+        f"{row.level:.4g}" if not row.level else f"{100 * row.level:.4g} %",
+        _format.clean(row.method),
+        shown("accuracy", _percent),
+        shown("accuracy_before_cut", _percent),
+        shown("accuracy_after_cut", _percent),
+        shown("parameters", lambda spread: _format.count(spread.mean)),
+        shown("macs", lambda spread: _format.count(spread.mean)),
+        shown("file_bytes", lambda spread: _format.size(spread.mean)),
+        shown("latency_us", lambda spread: _format.duration(spread.mean)),
+    ]
+
+
+def _percent(spread: Spread) -> str:
+    if len(spread.values) == 1:
+        return f"{100 * spread.mean:.2f} %"
+    return f"{100 * spread.mean:.2f} ± {100 * spread.deviation:.2f} %"

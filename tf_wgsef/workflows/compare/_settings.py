@@ -1,0 +1,188 @@
+"""What a comparison is asked to do: methods, levels, seeds; and one run of it."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping
+
+from tf_wgsef.errors import InputError
+from tf_wgsef.groups import KINDS
+from tf_wgsef.validation import check_non_negative, check_positive_int, check_share
+from tf_wgsef.workflows.compare._methods import METHODS
+from tf_wgsef.workflows.compare._recipes import RECIPES
+
+_UNITS = ("groups", "macs", "params", "bytes")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run depends on; the same run is not made twice.
+
+    Attributes:
+        recipe: a name in ``RECIPES``, or that of the user's model.
+        method: a name in ``METHODS``.
+        level: share to remove, in ``unit``; 0 for ``dense``.
+        unit: ``"groups"`` (of every layer), or of the cost: ``"macs"``, ``"params"``, ``"bytes"``.
+        groups: kind of the groups.
+        seed: of the weights, of the order of the data and of what is drawn besides.
+        epochs: in all.
+        ramp: share of the epochs before the cut.
+        samples: the first so many training images; None for all.
+        validation: 0 to measure on the test images; else on so many training images behind ``samples``.
+        batch: batch size.
+        learning_rate: at the start of each of two cosines, before and after the cut.
+        weight_decay: decoupled.
+        augment: whether images are shifted and mirrored.
+        clip: largest norm of the whole gradient; None for no clipping.
+        strength: λ of a method that has one; None for the others.
+    """
+
+    recipe: str
+    method: str
+    level: float
+    unit: str
+    groups: str
+    seed: int
+    epochs: int
+    ramp: float
+    samples: int | None
+    validation: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    augment: bool
+    clip: float | None
+    strength: float | None
+
+    @property
+    def first(self) -> int:
+        """Epochs before the cut: at least one, and one less than all."""
+        return min(max(round(self.ramp * self.epochs), 1), max(self.epochs - 1, 1))
+
+    @property
+    def sparsify_level(self) -> dict:
+        """The level as ``sparsify`` takes it."""
+        if self.unit == "groups":
+            return {"sparsity": self.level}
+        return {"budget": {self.unit: 1.0 - self.level}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a comparison is asked to do; None takes the recipe's value.
+
+    Attributes:
+        recipe: a name in ``RECIPES``.
+        methods: names in ``METHODS``; ``dense`` is always run beside them.
+        levels: shares to remove.
+        unit: of the levels; see ``Run``.
+        groups: kind of the groups.
+        seeds: each method is run with every one.
+        epochs: in all, for every method, before and after the cut.
+        ramp: share of the epochs before the cut.
+        samples: the first so many training images; all if None.
+        validation: see ``Run``.
+        batch: batch size.
+        learning_rate: see ``Run``.
+        weight_decay: see ``Run``.
+        augment: see ``Run``.
+        clip: see ``Run``.
+        strength: {method: λ or several, of which each is run}.
+        latency: whether each file is measured on this machine.
+    """
+
+    recipe: str = "lenet5-digits"
+    methods: tuple[str, ...] = ("wgsef", "magnitude", "narrow")
+    levels: tuple[float, ...] = (0.5, 0.75, 0.9)
+    unit: str = "groups"
+    groups: str = "filter"
+    seeds: tuple[int, ...] = (0, 1, 2)
+    epochs: int | None = None
+    ramp: float = 0.5
+    samples: int | None = None
+    validation: int = 0
+    batch: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    augment: bool | None = None
+    clip: float | None = 1.0
+    strength: Mapping[str, float | tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    latency: bool = True
+
+    def __post_init__(self):
+        for name in ("methods", "levels", "seeds"):
+            object.__setattr__(self, name, _several(name, getattr(self, name)))
+        _check_name("recipe", self.recipe, RECIPES)
+        _check_name("unit", self.unit, _UNITS)
+        _check_name("groups", self.groups, KINDS)
+        if not isinstance(self.strength, Mapping):
+            raise InputError(
+                f"Expected `strength` to be {{method: λ}}. Received: strength={self.strength!r}."
+            )
+        for method in (*self.methods, *self.strength):
+            _check_name("methods", method, METHODS)
+        for level in self.levels:
+            check_share("levels", level)
+        for name in ("epochs", "samples", "batch"):
+            if getattr(self, name) is not None:
+                check_positive_int(name, getattr(self, name))
+        for name in ("learning_rate", "clip"):
+            _check_positive(name, getattr(self, name))
+        for seed in self.seeds:
+            if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+                raise InputError(f"Expected `seeds` to be whole numbers from 0. Received: {seed!r}.")
+        if self.validation:
+            check_positive_int("validation", self.validation)
+        check_share("ramp", self.ramp)
+        if self.weight_decay is not None:
+            check_non_negative("weight_decay", self.weight_decay)
+        for values in self.strength.values():
+            for value in _several("strength", values):
+                _check_positive("strength", value)
+
+    def runs(self) -> list[Run]:
+        """Returns every run, level by level, each level's methods next to each other."""
+        common = {name: getattr(self, name) for name in ("recipe", "unit", "groups", "ramp", "validation")}
+        common |= {name: getattr(self, name) for name in ("samples", "clip")}
+        recipe = RECIPES[self.recipe]
+        for name in ("epochs", "batch", "learning_rate", "weight_decay", "augment"):
+            asked = getattr(self, name)
+            common[name] = getattr(recipe, name) if asked is None else asked
+        found = [Run(method="dense", level=0.0, seed=seed, strength=None, **common) for seed in self.seeds]
+        for level, seed, method in itertools.product(self.levels, self.seeds, self.methods):
+            if method == "dense":
+                continue
+            given = self.strength.get(method, METHODS[method].strength)
+            for strength in _several("strength", given):
+                found.append(Run(method=method, level=level, seed=seed, strength=strength, **common))
+        return list(dict.fromkeys(found))
+
+
+def read_settings(data: Mapping) -> Settings:
+    """Makes settings of a mapping, such as a configuration file's.
+
+    Raises:
+        InputError: for an unknown key, or a value that is not as expected.
+    """
+    known = [field.name for field in dataclasses.fields(Settings)]
+    for key in data:
+        _check_name("settings", key, known)
+    return Settings(**data)
+
+
+def _several(name: str, values) -> tuple:
+    values = tuple(values) if isinstance(values, list | tuple) else (values,)
+    if not values:
+        raise InputError(f"Expected at least one of `{name}`. Received: none.")
+    return values
+
+
+def _check_name(argument: str, name, known) -> None:
+    if not isinstance(name, str) or name not in known:
+        raise InputError(f"Expected `{argument}` to be of: {', '.join(known)}. Received: {name!r}.")
+
+
+def _check_positive(name: str, value) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (number and math.isfinite(value) and value > 0):
+        raise InputError(f"Expected `{name}` to be a number above 0. Received: {name}={value!r}.")

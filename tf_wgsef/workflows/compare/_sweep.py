@@ -1,0 +1,145 @@
+"""compare_methods: every run of the settings, one line of a file each, then the table and the page."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from tf_wgsef.output_files import new_file
+from tf_wgsef.report import (
+    MethodRow,
+    method_rows,
+    render_methods_html,
+    render_methods_markdown,
+    render_methods_png,
+)
+from tf_wgsef.workflows._environment import describe_environment
+from tf_wgsef.workflows.compare._execute import execute
+from tf_wgsef.workflows.compare._methods import METHODS
+from tf_wgsef.workflows.compare._recipes import RECIPES
+from tf_wgsef.workflows.compare._results_file import append, read_rows
+from tf_wgsef.workflows.compare._settings import Run, Settings, read_settings
+
+RUNS_FILE = "runs.jsonl"
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodsComparison:
+    """What a comparison found.
+
+    Attributes:
+        settings: what was asked.
+        runs: a dict per run: its settings and figures.
+    """
+
+    settings: Settings
+    runs: list[dict]
+
+    @property
+    def rows(self) -> list[MethodRow]:
+        """Means and deviations over the seeds, a row per method and level."""
+        return method_rows(self.runs, {name: method.label for name, method in METHODS.items()})
+
+    def save(self, folder: str | os.PathLike, facts: Mapping[str, object] | None = None) -> None:
+        """Writes compare.html, compare.md and compare.png into ``folder``.
+
+        Args:
+            folder: an existing folder.
+            facts: what the page says of how it was made, besides the settings.
+        """
+        title = f"Methods compared: {self.settings.recipe}"
+        asked = {name: value for name, value in vars(self.settings).items() if value not in (None, {})}
+        facts = {**(facts or {}), **asked, "data": self.runs[0]["data"] if self.runs else "none yet"}
+        contents = {
+            "compare.html": render_methods_html(self.rows, title=title, facts=facts).encode(),
+            "compare.md": render_methods_markdown(self.rows).encode(),
+            "compare.png": render_methods_png(self.rows),
+        }
+        for name, content in contents.items():
+            with new_file(pathlib.Path(folder) / name, overwrite=True) as path:
+                path.write_bytes(content)
+
+
+def compare_methods(
+    settings: Settings | Mapping | None = None,
+    *,
+    output: str | os.PathLike = "tf_wgsef_compare",
+    report_only: bool = False,
+    console: Console | None = None,
+) -> MethodsComparison:
+    """Trains a network with every method, level and seed, with equal epochs, and compares what comes out.
+
+    Each run is added to ``runs.jsonl`` in the folder as soon as it is done: a comparison that was stopped
+    goes on where it stopped, and settings may grow (more seeds, methods, levels) without running
+    anything twice.
+
+    Args:
+        settings: what to compare; a mapping has the keys of ``Settings``. LeNet-5 on small digits if None.
+        output: folder for the runs, the table, the picture and the page; may hold earlier runs.
+        report_only: train nothing: the table of the runs that are there.
+        console: a ``rich`` console for the progress bar; standard error if None.
+
+    Returns:
+        The comparison, with all runs that the settings ask for.
+
+    Raises:
+        InputError: for settings that are not as expected, or data that are not there.
+
+    Example:
+        >>> quick = {"methods": ["wgsef"], "levels": [0.5], "seeds": [0], "epochs": 2, "latency": False}
+        >>> compare_methods(quick, output=folder).rows[1].method
+        'WGSEF'
+    """
+    settings = settings if isinstance(settings, Settings) else read_settings(settings or {})
+    folder = pathlib.Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / RUNS_FILE
+    todo = settings.runs()
+    missing = [] if report_only else [run for run in todo if run not in _finished(file)]
+    if missing:
+        _execute_all(missing, settings, file, console)
+    done = _finished(file)
+    comparison = MethodsComparison(settings, [done[run] for run in todo if run in done])
+    comparison.save(folder, describe_environment(f"tf-wgsef compare, folder {folder.name}"))
+    return comparison
+
+
+def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, console: Console | None) -> None:
+    data = RECIPES[settings.recipe].load()
+    columns = TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn()
+    bar = Progress(
+        *columns,
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console or Console(stderr=True),
+        speed_estimate_period=3600,
+    )
+    with bar:
+        task = bar.add_task("", total=len(runs))
+        for number, run in enumerate(runs):
+            what = f"{METHODS[run.method].label} {run.level:g}, seed {run.seed}"
+            bar.update(task, completed=number, description=what)
+
+            def advance(share, number=number):
+                bar.update(task, completed=number + min(share, 1.0))
+
+            row = execute(run, data, latency=settings.latency, advance=advance)
+            append(file, {**row, "data": data.name})
+        bar.update(task, completed=len(runs))
+
+
+def _finished(file: pathlib.Path) -> dict[Run, dict]:
+    """{run: its row} of the file."""
+    names = [field.name for field in dataclasses.fields(Run)]
+    rows = [row for row in read_rows(file) if all(name in row for name in (*names, "accuracy"))]
+    return {Run(**{name: row[name] for name in names}): row for row in rows}
