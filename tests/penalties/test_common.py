@@ -36,7 +36,15 @@ def test_factors_match_the_reference(case, weighted):
         weights = weights if weighted else None
         for step in steps(case):
             got = np.asarray(case.make().factors(norms, step, weights))
-            np.testing.assert_allclose(got, case.reference(norms, step, weights), **EXACT)
+            np.testing.assert_allclose(got, case.factors(norms, step, weights), **EXACT)
+
+
+@every
+def test_value_matches_the_reference(case):
+    for _, norms, weights in problems(8, 15):
+        for given in (weights, None):
+            expected = case.value(norms, given)
+            np.testing.assert_allclose(case.make().value(norms, given), expected, rtol=1e-9, atol=1e-9)
 
 
 @every
@@ -96,8 +104,21 @@ def test_strength_multiplies_the_step(case):
 def test_one_step_per_group(case):
     for rng, norms, weights in problems(3, 8):
         step = rng.uniform(0, case.largest_step, norms.shape)
+        if not case.step_per_group:
+            with pytest.raises(InputError, match=r"one step for all groups.*step_size.shape=\(9,\)"):
+                case.make().factors(norms, tf.constant(step), weights)
+            continue
         got = np.asarray(case.make().factors(norms, tf.constant(step), weights))
-        np.testing.assert_allclose(got, case.reference(norms, step, weights), **EXACT)
+        np.testing.assert_allclose(got, case.factors(norms, step, weights), **EXACT)
+
+
+@every
+def test_one_step_per_row(case):
+    for rng, norms, weights in problems(9, 4):
+        rows, step = np.stack([norms, norms[::-1]]), rng.uniform(0, case.largest_step, (2, 1))
+        got = np.asarray(case.make().factors(rows, tf.constant(step), weights))
+        for row in range(2):
+            np.testing.assert_allclose(got[row], case.factors(rows[row], step[row, 0], weights), **EXACT)
 
 
 @every
@@ -129,6 +150,10 @@ def test_gradient_of_value_is_its_slope(case):
 
 @every
 def test_gradient_factors_times_norms_are_the_gradient_of_value(case):
+    if not case.has_gradient:
+        with pytest.raises(InputError, match=r"a gradient for half-space steps.*Received: Group"):
+            case.make().gradient_factors(np.ones(3))
+        return
     for _, norms, weights in problems(7, 4):
         for given in (weights, None):
             variable = tf.Variable(norms)
@@ -220,6 +245,31 @@ def test_norms_that_are_not_finite_give_nan_and_spare_other_rows(case, bad):
         assert np.isnan(np.asarray(factors)[0, 1])
         assert np.all(np.isfinite(np.asarray(factors)[1]))
     assert not np.isfinite(np.asarray(case.make().value(norms))[0])
+
+
+@every
+def test_gradient_factors_of_nan_are_nan_and_spare_other_rows(case):
+    if not case.has_gradient:
+        pytest.skip("no gradient")
+    norms = np.array([[1.0, np.nan, 2.0, 4.0, 1.0], [1.0, 2.0, 3.0, 0.0, 5.0]])
+    factors = np.asarray(case.make().gradient_factors(norms))
+    assert np.isnan(factors[0, 1])
+    assert np.all(np.isfinite(factors[1]))
+
+
+@every
+def test_factors_are_shares_in_either_precision(case):
+    rng = np.random.default_rng(10)
+    for scale in (1e-20, 1e-3, 1.0, 1e3, 1e15):
+        norms, weights = scale * rng.random((2, 9)), 10 ** rng.uniform(-3, 3, 9)
+        for step in steps(case):
+            single = np.asarray(case.make().factors(norms.astype("float32"), step, weights))
+            assert single.dtype == np.float32
+            assert np.all((single >= 0) & (single <= 1))
+            # Where it jumps, a norm within a rounding of the threshold may fall on either side: none is here.
+            np.testing.assert_allclose(
+                single, case.make().factors(norms, step, weights), rtol=1e-4, atol=1e-5
+            )
 
 
 @every
