@@ -50,6 +50,20 @@ def test_every_penalty_trains_to_the_level(penalty):
     assert np.all(np.isfinite(history["loss"])) and history["live_groups"][-1] == 7
 
 
+@pytest.mark.parametrize("penalty", sorted(set(NAMES) - {"group_l0"}))
+def test_every_penalty_with_a_gradient_takes_half_space_steps(penalty):
+    update = tf_wgsef.HSPG(start=0.0)
+    sparse = sparse_mlp(keras.optimizers.SGD(0.01), penalty=penalty, update=update)
+    x, y = data()
+    sparse.fit(x, y, batch_size=16, epochs=2, verbose=0)
+    assert live_counts(sparse.model, ("h1", "h2")) == {"h1": 4, "h2": 3}
+
+
+def test_l0_has_no_gradient_for_half_space_steps():
+    with pytest.raises(InputError, match="Received: GroupL0.*update='prox'"):
+        sparse_mlp(penalty="group_l0", update="hspg")
+
+
 def test_a_penalty_that_couples_groups_says_so_where_each_would_take_its_own_step():
     sparse = sparse_mlp("adam", penalty="group_l1_minus_l2", metric="group")
     x, y = data()
