@@ -1,7 +1,9 @@
-"""The table of penalties: a new penalty adds one line here and inherits every test of test_common.py."""
+"""The table of penalties: a new penalty adds one line here and inherits the common tests."""
 
 import dataclasses
 from collections.abc import Callable
+
+import pytest
 
 from tests import oracles
 from tests.penalties import references
@@ -70,3 +72,13 @@ CASES = [
         step_per_group=False,
     ),
 ]
+
+
+def cases_with(holds=lambda case: True):
+    """One test for each penalty of which ``holds``."""
+    return pytest.mark.parametrize(
+        "case", [case for case in CASES if holds(case)], ids=lambda case: case.name
+    )
+
+
+every = cases_with()
