@@ -103,7 +103,7 @@ def _shrink(norms, step, scales, alpha: float):
     """Returns x_g / n_g of the class, for the groups of scales above 0."""
     some = scales > 0
     least = _smallest(scales)
-    inside = ops.maximum(_penalised(norms - step * scales, scales), 0.0)
+    inside = ops.relu(_penalised(norms - step * scales, scales))
     length = _length(inside)
     several = length > 0
     spread = inside + alpha * step * least * (inside / ops.where(several, length, ops.ones_like(length)))
@@ -111,7 +111,7 @@ def _shrink(norms, step, scales, alpha: float):
     left = ops.where(some, norms - step * (scales - least), float("-inf"))
     first = ops.expand_dims(ops.argmax(left, axis=-1), -1)
     best = ops.equal(ops.arange(ops.shape(norms)[-1], dtype=ops.dtype(first)), first)
-    single = ops.maximum(left - (1.0 - alpha) * step * least, 0.0)
+    single = ops.relu(left - (1.0 - alpha) * step * least)
     kept = ops.where(several, spread, ops.where(best, single, ops.zeros_like(single)))
     return kept / ops.where(norms > 0, norms, ops.ones_like(norms))
 

@@ -36,7 +36,7 @@ class GroupLasso(SeparablePenalty):
         return norms * scales
 
     def _shrink(self, norms, step, scales):
-        return ops.maximum(0.0, 1.0 - step * scales / norms)
+        return ops.relu(1.0 - step * scales / norms)
 
     def _slope(self, norms, scales):
         return scales

@@ -66,4 +66,4 @@ class GroupMCP(SeparablePenalty):
         return ops.where(convex, firm, hard)
 
     def _slope(self, norms, scales):
-        return ops.maximum(scales - norms / self.gamma, 0.0)
+        return ops.relu(scales - norms / self.gamma)

@@ -52,13 +52,13 @@ class GroupSCAD(SeparablePenalty):
 
     def _cost(self, norms, scales):
         # From c to a c the slope falls evenly from c to 0.
-        beyond = ops.minimum(ops.maximum(norms - scales, 0.0), (self.a - 1.0) * scales)
+        beyond = ops.minimum(ops.relu(norms - scales), (self.a - 1.0) * scales)
         return scales * ops.minimum(norms, scales) + beyond * (scales - beyond / (2.0 * (self.a - 1.0)))
 
     def _shrink(self, norms, step, scales):
         a = self.a
         ratio = step * scales / norms
-        soft = ops.maximum(1.0 - ratio, 0.0)
+        soft = ops.relu(1.0 - ratio)
         convex = step < a - 1.0
         room = ops.where(convex, (a - 1.0) - step, ops.ones_like(step))
         smooth = ops.clip(ops.maximum(soft, ((a - 1.0) - a * ratio) / room), 0.0, 1.0)
@@ -67,4 +67,4 @@ class GroupSCAD(SeparablePenalty):
         return ops.where(convex, smooth, jump)
 
     def _slope(self, norms, scales):
-        return ops.minimum(ops.maximum((self.a * scales - norms) / (self.a - 1.0), 0.0), scales)
+        return ops.minimum(ops.relu((self.a * scales - norms) / (self.a - 1.0)), scales)

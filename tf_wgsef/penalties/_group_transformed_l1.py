@@ -63,7 +63,7 @@ class GroupTransformedL1(SeparablePenalty):
 
 def _root(q):
     """Returns the root w of w (1 - w)² = q in [0, 1/3], and 1/3 where q is above 4/27 and there is none."""
-    third = ops.arcsin(ops.sqrt(ops.minimum(6.75 * q, 1.0))) / 3.0
+    third = ops.arcsin(ops.sqrt(ops.clip(6.75 * q, 0.0, 1.0))) / 3.0
     w = (4.0 / 3.0) * ops.cast(ops.square(ops.sin(third)), ops.dtype(q))
     # On JAX the sines of Keras are float32 for float64 too: one Newton step, but not at the double root.
     steep = 1.0 - 3.0 * w > 1e-3
