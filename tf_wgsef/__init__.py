@@ -13,8 +13,13 @@ import importlib.metadata
 import sys
 
 _HOMES = {
+    "GroupL0": "penalties",
+    "GroupL1MinusL2": "penalties",
     "GroupLasso": "penalties",
+    "GroupMCP": "penalties",
     "GroupPenalty": "penalties",
+    "GroupSCAD": "penalties",
+    "GroupTransformedL1": "penalties",
     "WGSEF": "penalties",
     "LayerRule": "rules",
     "register_rule": "rules",

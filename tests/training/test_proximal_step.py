@@ -6,6 +6,7 @@ import pytest
 
 import tf_wgsef
 from tests import oracles
+from tests.penalties import references
 from tests.training.toys import data, live_counts, mlp, sparse_mlp
 from tf_wgsef.training import Pool, ProximalState
 from tf_wgsef.training._floor import Floor
@@ -88,6 +89,28 @@ def test_the_step_of_group_lasso_is_the_rate_of_the_update_not_the_next_one():
         plain.train_on_batch(x, y)
         rate = 0.2 * 0.5**batch
         reference_prox(plain, lambda norms, rate=rate: oracles.lasso_factors(norms, 0.5 * rate, None))
+        assert_equal_weights(sparse, plain)
+
+
+# The defaults of each, at the strength of 1 that a name means.
+RIVALS = {
+    "group_lasso": references.lasso,
+    "group_l0": references.l0,
+    "group_mcp": references.mcp(3.0),
+    "group_scad": references.scad(3.7),
+    "group_transformed_l1": references.transformed_l1(1.0),
+    "group_l1_minus_l2": references.L1MinusL2(1.0),
+}
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_steps_of_a_rival_by_its_name_are_the_optimizers_and_then_its_prox(name):
+    sparse, plain = twins(lambda: optimizers.SGD(0.2), penalty=name)
+    x, y = data()
+    for _ in range(3):
+        sparse.train_on_batch(x, y)
+        plain.train_on_batch(x, y)
+        reference_prox(plain, lambda norms: RIVALS[name].factors(norms, 0.2, None))
         assert_equal_weights(sparse, plain)
 
 

@@ -99,6 +99,26 @@ def check_step(step_size, *, strength: float, limit: float = math.inf) -> None:
         )
 
 
+def check_above(name: str, value: float, bound: float) -> float:
+    """Returns ``value`` as a float if it is finite and above ``bound``.
+
+    Args:
+        name: the argument's name, for the message.
+        value: what the user passed.
+        bound: which it must exceed.
+
+    Raises:
+        InputError: if it does not, or is not finite or not a number.
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not value > bound:
+        raise InputError(
+            f"Expected `{name}` to be a finite number above {bound:g}. Received: {name}={value!r}. "
+            f"Leave it out for the usual one."
+        )
+    return float(value)
+
+
 def _check_weights(weights, shape) -> None:
     given = tuple(np.shape(weights) if is_static(weights) else weights.shape)
     if not given or given[-1] != shape[-1] or not _fits(given, shape):

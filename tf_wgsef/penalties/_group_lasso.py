@@ -3,13 +3,11 @@
 import keras
 from keras import ops
 
-from tf_wgsef.penalties._checks import check_shapes, check_step
-from tf_wgsef.penalties._group_penalty import GroupPenalty
-from tf_wgsef.penalties._numerics import accumulate
+from tf_wgsef.penalties._separable_penalty import SeparablePenalty
 
 
 @keras.saving.register_keras_serializable(package="tf_wgsef")
-class GroupLasso(GroupPenalty):
+class GroupLasso(SeparablePenalty):
     """Ω(x) = Σ_g √d_g ‖x_g‖₂, the group lasso.
 
     It has no budget: the strength decides how much goes.
@@ -34,48 +32,11 @@ class GroupLasso(GroupPenalty):
         [0.75, 0.0, 0.0]
     """
 
-    def __init__(self, *, strength: float = 1.0, scale_by_size: bool = True):
-        super().__init__(strength=strength)
-        self.scale_by_size = bool(scale_by_size)
+    def _cost(self, norms, scales):
+        return norms * scales
 
-    def value(self, norms, weights=None):
-        """Returns Σ_g √d_g n_g per row; see ``GroupPenalty.value``."""
-        norms = ops.convert_to_tensor(norms)
-        check_shapes(norms, weights)
-        norms = accumulate(norms)
-        return ops.sum(norms * self._scales(norms, weights), axis=-1)
+    def _shrink(self, norms, step, scales):
+        return ops.relu(1.0 - step * scales / norms)
 
-    def factors(self, norms, step_size, weights=None):
-        """Returns max(0, 1 - s √d_g / n_g), 0 for a norm of 0; see ``GroupPenalty.factors``."""
-        norms = ops.convert_to_tensor(norms)
-        check_shapes(norms, weights)
-        check_step(step_size, strength=self.strength)
-        exact = ops.stop_gradient(accumulate(norms))
-        step = self.strength * accumulate(step_size, ops.dtype(exact))
-        threshold = step * self._scales(exact, weights)
-        some = exact > 0
-        shrunk = ops.maximum(0.0, 1.0 - threshold / ops.where(some, exact, ops.ones_like(exact)))
-        at_zero = ops.cast(threshold <= 0, ops.dtype(exact))
-        factors = ops.where(some, shrunk, at_zero * ops.ones_like(exact))
-        factors = ops.where(ops.isfinite(exact), factors, float("nan"))
-        return ops.cast(ops.stop_gradient(factors), ops.dtype(norms))
-
-    def gradient_factors(self, norms, weights=None):
-        """Returns √d_g / n_g, 0 for a norm of 0; see ``GroupPenalty.gradient_factors``."""
-        norms = ops.convert_to_tensor(norms)
-        check_shapes(norms, weights)
-        exact = ops.stop_gradient(accumulate(norms))
-        zero = ops.equal(exact, 0)
-        scales = self._scales(exact, weights)
-        factors = ops.where(zero, ops.zeros_like(exact), scales / ops.where(zero, 1.0, exact))
-        return ops.cast(ops.stop_gradient(factors), ops.dtype(norms))
-
-    def get_config(self) -> dict:
-        """Returns the arguments that build an equal penalty."""
-        return {**super().get_config(), "scale_by_size": self.scale_by_size}
-
-    def _scales(self, norms, weights):
-        if weights is None:
-            return ops.ones_like(norms)
-        weights = accumulate(weights, ops.dtype(norms))
-        return ops.sqrt(weights) if self.scale_by_size else ops.cast(weights > 0, ops.dtype(norms))
+    def _slope(self, norms, scales):
+        return scales

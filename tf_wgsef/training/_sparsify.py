@@ -1,19 +1,36 @@
 """sparsify: from a Keras model and a level to a model that trains to it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 from absl import logging
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.groups import GroupSet, build_groups
-from tf_wgsef.penalties import WGSEF, GroupLasso, GroupPenalty
+from tf_wgsef.penalties import (
+    WGSEF,
+    GroupL0,
+    GroupL1MinusL2,
+    GroupLasso,
+    GroupMCP,
+    GroupPenalty,
+    GroupSCAD,
+    GroupTransformedL1,
+)
 from tf_wgsef.training._budget import read_budget
 from tf_wgsef.training._level import Level, check_scope, preset_level
 from tf_wgsef.training._proximal_model import ProximalModel
 from tf_wgsef.training._update_rules import UpdateRule
 
-_PENALTIES = {"wgsef": lambda: WGSEF(1), "group_lasso": lambda: GroupLasso()}
+_PENALTIES: dict[str, Callable[[], GroupPenalty]] = {
+    "wgsef": lambda: WGSEF(1),
+    "group_lasso": GroupLasso,
+    "group_l0": GroupL0,
+    "group_mcp": GroupMCP,
+    "group_scad": GroupSCAD,
+    "group_transformed_l1": GroupTransformedL1,
+    "group_l1_minus_l2": GroupL1MinusL2,
+}
 
 
 def sparsify(
@@ -55,7 +72,10 @@ def sparsify(
             scope ``"layer"`` the number that stays is rounded up, so less than ``sparsity`` goes.
         floor: each layer keeps at least this many groups, whatever the level: a number, or one per pattern
             of layer names, such as ``{"conv1": 8, "block3_*": 16}``; rounded up to ``round_to``.
-        penalty: ``"wgsef"``, ``"group_lasso"``, or a ``GroupPenalty``.
+        penalty: ``"wgsef"``, or a ``GroupPenalty``; also a rival by its name, with a strength of 1:
+            ``"group_lasso"``, ``"group_l0"``, ``"group_mcp"``, ``"group_scad"``, ``"group_transformed_l1"``
+            or ``"group_l1_minus_l2"``. These have no budget: the strength decides how much they take
+            before the level is met by the final choice.
         ramp: share of the epochs over which the penalty tightens; the rest fits the survivors.
         update: how the penalty acts on the weights after each step of the optimizer: ``"prox"``, its
             proximal operator; ``"hspg"`` and ``"adahspg+"``, half-space steps as well; or one of these with
