@@ -1,0 +1,7 @@
+"""Rivals that need a layer, a loss or a callback of their own, to be compared on the same data and seeds.
+
+Each docstring says which paper it follows, and what of it no source at hand confirms.
+"""
+
+from ._plain_convolutions import plain_convolutions as plain_convolutions
+from ._sparse_connections import SparseConnections2D as SparseConnections2D
