@@ -218,6 +218,8 @@ def test_the_grouped_form_multiplies_by_its_share_only():
     groups = {share: built(16, 16, density=share, grouped=share < 1) for share in (1.0, 0.25)}
     sizes = {share: int(np.prod(layer.kernel.shape)) for share, layer in groups.items()}
     assert sizes[0.25] == 0.25 * sizes[1.0]
+    files = {grouped: tf_wgsef.convert(network(grouped=grouped, density=0.5)) for grouped in (False, True)}
+    assert len(files[True]) < len(files[False])
 
 
 def test_channels_first_reads_the_other_axis():

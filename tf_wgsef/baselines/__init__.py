@@ -3,5 +3,8 @@
 Each docstring says which paper it follows, and what of it no source at hand confirms.
 """
 
+from ._implicit_sparsity import ImplicitSparsity as ImplicitSparsity
+from ._implicit_sparsity import InactiveFilters as InactiveFilters
+from ._implicit_sparsity import inactive_filters as inactive_filters
 from ._plain_convolutions import plain_convolutions as plain_convolutions
 from ._sparse_connections import SparseConnections2D as SparseConnections2D
