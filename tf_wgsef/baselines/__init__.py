@@ -3,6 +3,8 @@
 Each docstring says which paper it follows, and what of it no source at hand confirms.
 """
 
+from ._feature_flow import FeatureFlow as FeatureFlow
+from ._feature_flow import with_feature_flow as with_feature_flow
 from ._implicit_sparsity import ImplicitSparsity as ImplicitSparsity
 from ._implicit_sparsity import InactiveFilters as InactiveFilters
 from ._implicit_sparsity import inactive_filters as inactive_filters
