@@ -9,4 +9,8 @@ from ._implicit_sparsity import ImplicitSparsity as ImplicitSparsity
 from ._implicit_sparsity import InactiveFilters as InactiveFilters
 from ._implicit_sparsity import inactive_filters as inactive_filters
 from ._plain_convolutions import plain_convolutions as plain_convolutions
+from ._slimming import GammaL1 as GammaL1
+from ._slimming import remove_slimming as remove_slimming
+from ._slimming import select_by_gamma as select_by_gamma
+from ._slimming import slimming as slimming
 from ._sparse_connections import SparseConnections2D as SparseConnections2D
