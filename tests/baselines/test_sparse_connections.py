@@ -198,11 +198,14 @@ def test_a_trained_model_becomes_plain_convolutions_that_strip_and_convert_read(
     x = SparseConnections2D(8, 1, 0.4, name="stem")(inputs)
     model = keras.Model(inputs, layers.Dense(2)(inner(x)))
     inner.get_layer("sparse").trainable = False
+    for one in (inner, model):  # a loss that Keras cannot make again
+        one.compile("adam", lambda y, predicted: (y - predicted) ** 2)
     plain = plain_convolutions(model)
     x = numbers((4, 9, 9, 3))
     np.testing.assert_allclose(plain.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
     assert {type(layer) for layer in plain.layers[2].layers[:1]} == {layers.Conv2D}
-    assert not plain.layers[2].get_layer("sparse").trainable
+    trainable = [layer.trainable for layer in plain.layers[2].layers]
+    assert trainable == [layer.trainable for layer in inner.layers] == [False, True, True, True, True]
     groups = tf_wgsef.build_groups(plain)
     factors = np.ones(groups.num_groups)
     factors[np.flatnonzero(groups.layer_of == groups.layers.index(f"{inner.name}/sparse"))[2:]] = 0
@@ -212,6 +215,17 @@ def test_a_trained_model_becomes_plain_convolutions_that_strip_and_convert_read(
     seen = masks(inner.get_layer("sparse"))[:, :2].any(1)
     assert result.kept[f"{inner.name}/sparse"] == 2 and result.kept["stem"] == seen.sum() < 8
     assert tf_wgsef.convert(result.model)[4:8] == b"TFL3"
+
+
+def test_layers_and_models_that_are_applied_twice_are_copied_once():
+    sparse = SparseConnections2D(3, 3, 0.4, padding="same", name="sparse")
+    inner = keras.Sequential([keras.Input((6, 6, 3)), sparse, layers.ReLU()], name="inner")
+    inputs = keras.Input((6, 6, 3))
+    model = keras.Model(inputs, sparse(inner(inner(inputs))))
+    plain = plain_convolutions(model)
+    assert len(plain.weights) == 2  # a kernel and a bias
+    x = numbers((2, 6, 6, 3))
+    np.testing.assert_allclose(plain.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
 
 
 def test_the_grouped_form_multiplies_by_its_share_only():

@@ -14,7 +14,7 @@ def plain_convolutions(model):
 
     Args:
         model: a built Sequential or functional ``keras.Model``, or a wrapper with one in ``.model``; it is
-            not changed.
+            not changed, and its copy is not compiled.
 
     Raises:
         InputError: if the model cannot be read.
@@ -26,19 +26,37 @@ def plain_convolutions(model):
         >>> type(plain.get_layer("conv")).__name__
         'Conv2D'
     """
-    model = check_keras_model(model)
-    pairs = []
-
-    def copy(layer):
-        sparse = isinstance(layer, SparseConnections2D)
-        kind = keras.layers.Conv2D if sparse else type(layer)
-        config = layer.to_conv2d().get_config() if sparse else layer.get_config()
-        pairs.append((layer, kind.from_config(config)))
-        return pairs[-1][1]
-
-    clone = keras.models.clone_model(model, clone_function=copy, recursive=True)
-    for old, new in pairs:
-        source = old.to_conv2d() if isinstance(old, SparseConnections2D) else old
-        new.set_weights(source.get_weights())
+    made: dict[int, tuple] = {}
+    clone = _copy_of_model(check_keras_model(model), made)
+    # A model passes `trainable` on to its layers, so theirs are set after it, those of inner models last.
+    for old, new in reversed(made.values()):
         new.trainable = old.trainable
+        if not isinstance(old, keras.Model):
+            new.set_weights(_plain(old).get_weights())
     return clone
+
+
+def _copy(layer, made: dict[int, tuple]):
+    """The copy of a layer or a nested model, made once."""
+    if id(layer) not in made:
+        nested = isinstance(layer, keras.Sequential) or hasattr(layer, "operations")
+        plain = _plain(layer)
+        copy = _copy_of_model(layer, made) if nested else type(plain).from_config(plain.get_config())
+        made[id(layer)] = (layer, copy)
+    return made[id(layer)][1]
+
+
+def _plain(layer):
+    return layer.to_conv2d() if isinstance(layer, SparseConnections2D) else layer
+
+
+def _copy_of_model(model, made: dict[int, tuple]):
+    """Not compiled: Keras's own clone is, and fails on losses of the caller's own."""
+    if isinstance(model, keras.Sequential):
+        source = model.inputs[0]
+        start = keras.Input(batch_shape=source.shape, dtype=source.dtype, name=source.name)
+        return keras.Sequential([start, *(_copy(layer, made) for layer in model.layers)], name=model.name)
+    return keras.models.clone_model(
+        keras.Model(model.input, model.output, name=model.name),
+        clone_function=lambda layer: _copy(layer, made),
+    )

@@ -93,8 +93,9 @@ def select_by_gamma(groups: GroupSet, model, sparsity: float) -> np.ndarray:
     """Chooses the groups with the smallest |gamma| of the whole model, for ``groups.scale(model, factors)``.
 
     One threshold for all layers, as in network slimming (Liu et al. 2017). Not of the paper: the best group
-    of each layer stays, so that no layer dies; a group with several gammas (channels tied by ``Add``, or a depthwise convolution with a
-    batch norm of its own) counts by the largest. Groups without a gamma stay, and do not count.
+    of each layer stays, so that no layer dies; a group with several gammas (channels tied by ``Add``, or a
+    depthwise convolution with a batch norm of its own) counts by the largest. Groups without a gamma stay,
+    and do not count.
 
     Args:
         groups: filters of the model, of ``tf_wgsef.build_groups(model)``.
