@@ -7,7 +7,6 @@ from keras import layers
 
 import tf_wgsef
 from tests import models
-from tests.training.processes import run_alone
 from tf_wgsef.baselines import remove_slimming, select_by_gamma, slimming
 from tf_wgsef.errors import InputError
 
@@ -91,11 +90,6 @@ def shrinks():
 
 def test_training_shrinks_gammas():
     shrinks()
-
-
-def test_training_shrinks_gammas_on_jax_too():
-    pytest.importorskip("jax")
-    run_alone(shrinks, hidden=("tensorflow",), KERAS_BACKEND="jax")
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.3, 0.5, 7 / 9])

@@ -19,6 +19,15 @@ class GammaL1(keras.regularizers.Regularizer):
     Args:
         strength: λ.
         before: the gamma's own regularizer, or None.
+
+    Raises:
+        InputError: for a strength below 0.
+
+    Example:
+        >>> import keras
+        >>> from tf_wgsef.baselines import GammaL1
+        >>> float(GammaL1(0.5)(keras.ops.array([1.0, -3.0])))
+        2.0
     """
 
     def __init__(self, strength: float, before=None):
@@ -82,6 +91,13 @@ def remove_slimming(model):
 
     Raises:
         InputError: if no batch norm has a gamma.
+
+    Example:
+        >>> import keras
+        >>> from tf_wgsef.baselines import remove_slimming, slimming
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
+        >>> remove_slimming(slimming(model, 0.1)).losses
+        []
     """
     for layer in _with_gamma(model):
         if isinstance(layer.gamma_regularizer, GammaL1):

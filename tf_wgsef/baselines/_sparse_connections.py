@@ -24,7 +24,8 @@ class SparseConnections2D(keras.layers.Conv2D):
     gain from it: ``grouped=True``, where input channels are shuffled into 1/density groups, each of which
     makes its share of the output, costs ``density`` of the multiplications (it is not in the paper, and
     which inputs an output sees is no longer independent of its neighbours'); or train, then
-    ``tf_wgsef.strip(plain_convolutions(model))``, which takes what nobody sees any more.
+    ``tf_wgsef.strip(plain_convolutions(model))``, which takes what nobody sees any more. As it stands the
+    layer converts, and is a barrier for groups and strip.
 
     Unverified: how the paper draws the links, and whether it scales the initial weights. Here the initializer
     sees the number of inputs that a filter really has. JAX's optimizer step sees only what it trains, so the
@@ -44,7 +45,7 @@ class SparseConnections2D(keras.layers.Conv2D):
         links: the mask, a variable of 0 and 1 of shape (inputs, filters); None if ``grouped``.
 
     Raises:
-        InputError: for a density outside its range, or groups that do not fit.
+        InputError: for a density or a seed outside its range, or groups that do not fit.
 
     Example:
         >>> import keras, tf_wgsef.baselines
@@ -57,8 +58,8 @@ class SparseConnections2D(keras.layers.Conv2D):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
+        filters: int,
+        kernel_size: int | tuple[int, int],
         density: float,
         *,
         grouped: bool = False,
@@ -85,7 +86,7 @@ class SparseConnections2D(keras.layers.Conv2D):
         super().__init__(filters, kernel_size, groups=groups, **kwargs)
         self.density, self.grouped = float(density), bool(grouped)
         # Drawn here and kept, so that a copy from the configuration has the same links.
-        self.seed = random.randrange(2**31) if seed is None else int(seed)  # noqa: S311
+        self.seed = random.randrange(2**31) if seed is None else self._check_seed(seed)  # noqa: S311
 
     def build(self, input_shape):
         """Draws the links and makes the weights."""
@@ -224,6 +225,12 @@ class SparseConnections2D(keras.layers.Conv2D):
     @staticmethod
     def _number(density: float, inputs: int) -> int:
         return max(1, round(density * inputs))
+
+    @staticmethod
+    def _check_seed(seed: int) -> int:
+        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
+            raise InputError(f"Expected `seed` to be a whole number of at least 0. Received: seed={seed!r}.")
+        return int(seed)
 
     @staticmethod
     def _check_density(density: float) -> None:
