@@ -121,6 +121,20 @@ def test_the_resuming_example_goes_on_where_it_was_interrupted(tmp_path, monkeyp
         np.testing.assert_array_equal(now, expected)
 
 
+def test_the_examples_of_baselines_run():
+    connections, slimming, flow, implicit, narrow = blocks("docs/baselines.md")
+    found = []
+    for example in (connections, slimming, flow, implicit, narrow):
+        found.append({})
+        exec(compile(example, "docs/baselines.md", "exec"), found[-1])  # noqa: S102
+    assert found[0]["tflite"][4:8] == b"TFL3"
+    assert found[1]["small"].layers[0].units == 4 and not found[1]["small"].losses
+    assert [layer.units for layer in found[2]["small"].layers if hasattr(layer, "units")] == [4, 4, 4, 1]
+    assert len(found[3]["history"]["inactive_by_gamma"]) == 2
+    assert found[4]["narrow"].layers[0].filters == 2
+    assert (found[4]["narrow"].layers[0].kernel.numpy() != 0).all()
+
+
 def test_links_point_to_files_that_exist():
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):

@@ -63,6 +63,7 @@ def __getattr__(name):
 if "keras" in sys.modules:
     # Saved models name our classes, and Keras finds only those that are registered.
     importlib.import_module("tf_wgsef.training")
+    importlib.import_module("tf_wgsef.baselines")
 
 
 def __dir__():
