@@ -9,7 +9,17 @@ import pytest
 
 import tf_wgsef
 from tf_wgsef.errors import InputError
-from tf_wgsef.workflows.compare import METHODS, RECIPES, Batches, Recipe, Settings, _sweep, append, read_rows
+from tf_wgsef.workflows.compare import (
+    METHODS,
+    RECIPES,
+    Batches,
+    Recipe,
+    Settings,
+    _execute,
+    _sweep,
+    append,
+    read_rows,
+)
 from tf_wgsef.workflows.compare._augment import augmented
 from tf_wgsef.workflows.data import ImageData
 
@@ -42,6 +52,26 @@ def tiny(monkeypatch):
     monkeypatch.setitem(
         RECIPES, "tiny", Recipe(network, images, 2, 32, learning_rate=0.02, weight_decay=0.0, augment=False)
     )
+    # Converting takes longer than all else here; one test does it.
+    monkeypatch.setattr(
+        _execute, "file_figures", lambda model, latency: {"file_bytes": 1, "latency_us": None}
+    )
+
+
+@pytest.fixture
+def converted(tiny, monkeypatch):
+    """Files are made and measured."""
+    monkeypatch.setattr(_execute, "file_figures", FILE_FIGURES)
+
+
+FILE_FIGURES = _execute.file_figures
+
+
+def test_files_are_converted_and_measured(tmp_path, converted):
+    settings = {**QUICK, "methods": ["magnitude"], "latency": True}
+    runs = {run["method"]: run for run in tf_wgsef.compare_methods(settings, output=tmp_path).runs}
+    assert 0 < runs["magnitude"]["file_bytes"] < runs["dense"]["file_bytes"]
+    assert runs["magnitude"]["latency_us"] > 0
 
 
 def test_every_method_leaves_the_level_and_is_measured_alike(tmp_path):
@@ -50,7 +80,9 @@ def test_every_method_leaves_the_level_and_is_measured_alike(tmp_path):
     rows = {run["method"]: run for run in comparison.runs}
     assert set(rows) == set(METHODS)
     # 4 of 8 filters and 6 of 12 units: 9·4 + 4 + 2·4 + 2·4, 36·4·6 + 6, 6·3 + 3
-    assert {rows[name]["parameters"] for name in METHODS if name != "dense"} == {40 + 16 + 870 + 21}
+    removing = set(METHODS) - {"dense", "slimming"}  # slimming cuts groups with a gamma alone
+    assert {rows[name]["parameters"] for name in removing} == {40 + 16 + 870 + 21}
+    assert rows["slimming"]["parameters"] == 40 + 16 + 36 * 4 * 12 + 12 + 39
     assert rows["dense"]["parameters"] == network().count_params()
     for run in comparison.runs:
         assert 0 <= run["accuracy"] <= 1 and run["file_bytes"] > 0 and run["macs"] > 0
@@ -97,6 +129,16 @@ def test_the_folder_holds_the_page_the_table_and_the_picture(tmp_path):
 def test_report_only_trains_nothing(tmp_path):
     assert tf_wgsef.compare_methods(QUICK, output=tmp_path, report_only=True).runs == []
     assert "no run yet" not in (tmp_path / "compare.md").read_text()
+
+
+def test_a_method_that_cannot_train_the_network_is_named_before_any_run(tmp_path, monkeypatch):
+    def plain():
+        return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+
+    monkeypatch.setitem(RECIPES, "tiny", Recipe(plain, images, 2))
+    with pytest.raises(InputError, match="BatchNormalization layers that have a gamma"):
+        tf_wgsef.compare_methods({**QUICK, "methods": ["magnitude", "slimming"]}, output=tmp_path)
+    assert not (tmp_path / "runs.jsonl").exists()
 
 
 def test_more_images_than_there_are(tmp_path):

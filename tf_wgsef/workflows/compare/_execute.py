@@ -50,7 +50,7 @@ def execute(run: Run, data: ImageData, *, latency: bool = False, advance: Advanc
     trainer.after_cut(model)
     found["accuracy"] = accuracy(model, data)
     costs = profile(model)
-    found |= {"parameters": costs.parameters, "macs": costs.macs, **_file(model, latency)}
+    found |= {"parameters": costs.parameters, "macs": costs.macs, **file_figures(model, latency)}
     found["seconds"] = time.perf_counter() - start
     found["date"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     return {**dataclasses.asdict(run), **found}

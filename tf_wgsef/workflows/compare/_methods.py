@@ -6,7 +6,18 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from tf_wgsef.penalties import WGSEF, GroupLasso
+from tf_wgsef.baselines import remove_slimming, select_by_gamma, slimming
+from tf_wgsef.groups import build_groups
+from tf_wgsef.penalties import (
+    WGSEF,
+    GroupL0,
+    GroupL1MinusL2,
+    GroupLasso,
+    GroupMCP,
+    GroupPenalty,
+    GroupSCAD,
+    GroupTransformedL1,
+)
 from tf_wgsef.strip import strip
 from tf_wgsef.training import sparsify
 
@@ -21,12 +32,14 @@ class Method:
         until_cut: (model, run, train) → the model after the cut, the other groups zero. ``train(model)``
             fits it for the epochs before the cut and notes its accuracy.
         strength: λ where the method has one and the user gives none.
+        check: raises InputError for a model that the method cannot train.
     """
 
     label: str
     source: str
     until_cut: Callable
     strength: float | None = None
+    check: Callable[[keras.Model], object] = lambda model: None
 
 
 def _proximal(options: Callable[[float | None], dict]) -> Callable:
@@ -73,6 +86,19 @@ def _random(model, run, train):
     return model
 
 
+def _slimming(model, run, train):
+    """ℓ1 on batch norm's gammas, then the cut of the smallest ones of the whole model."""
+    train(slimming(model, run.strength))
+    groups = build_groups(model, kind=run.groups)
+    groups.scale(model, select_by_gamma(groups, model, run.level))
+    return remove_slimming(model)
+
+
+def _penalty(label: str, source: str, penalty: Callable[[float], GroupPenalty]) -> Method:
+    """A penalty with a strength in place of a budget; the level is met by the choice at the cut."""
+    return Method(label, source, _proximal(lambda strength: {"penalty": penalty(strength)}), strength=0.01)
+
+
 def _dense(model, run, train):
     train(model)
     return model
@@ -80,22 +106,42 @@ def _dense(model, run, train):
 
 METHODS = {
     "wgsef": Method("WGSEF", "debiased: ours, after arXiv:2212.12921", _proximal(lambda _: {})),
-    "wgsef_plain": Method(
+    "wgsef_plain": _penalty(
         "WGSEF, plain",
         "Refael et al. 2022, arXiv:2212.12921",
-        _proximal(lambda strength: {"penalty": WGSEF(1, strength=strength, debias=False)}),
-        strength=0.01,
+        lambda strength: WGSEF(1, strength=strength, debias=False),
     ),
     "wgsef_hspg": Method(
         "WGSEF, half-space steps",
         "Chen et al. 2020, arXiv:2009.12078",
         _proximal(lambda _: {"update": "hspg"}),
     ),
-    "ssl": Method(
+    "ssl": _penalty(
         "SSL group lasso",
         "Wen et al. 2016, arXiv:1608.03665",
-        _proximal(lambda strength: {"penalty": GroupLasso(strength=strength, scale_by_size=False)}),
-        strength=0.01,
+        lambda strength: GroupLasso(strength=strength, scale_by_size=False),
+    ),
+    "group_l0": _penalty("group ℓ0", "hard threshold", lambda strength: GroupL0(strength=strength)),
+    "group_mcp": _penalty(
+        "group MCP", "Huang, Breheny & Ma 2012", lambda strength: GroupMCP(strength=strength)
+    ),
+    "group_scad": _penalty(
+        "group SCAD", "Fan & Li 2001, on norms", lambda strength: GroupSCAD(strength=strength)
+    ),
+    "group_transformed_l1": _penalty(
+        "group transformed ℓ1",
+        "Zhang & Xin 2018, on norms",
+        lambda strength: GroupTransformedL1(strength=strength),
+    ),
+    "group_l1_minus_l2": _penalty(
+        "group ℓ1−ℓ2", "Lou & Yan 2018, on norms", lambda strength: GroupL1MinusL2(strength=strength)
+    ),
+    "slimming": Method(
+        "network slimming",
+        "Liu et al. 2017, arXiv:1708.06519",
+        _slimming,
+        strength=1e-4,
+        check=lambda model: slimming(model, 0.0),
     ),
     "magnitude": Method("magnitude cut", "control", _magnitude),
     "random": Method("random cut", "control", _random),

@@ -115,6 +115,8 @@ def compare_methods(
 
 
 def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, console: Console | None) -> None:
+    for method in settings.methods:
+        METHODS[method].check(RECIPES[settings.recipe].build())  # shows before any work is done
     data = RECIPES[settings.recipe].load()
     columns = TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn()
     bar = Progress(
