@@ -135,6 +135,30 @@ def test_the_examples_of_baselines_run():
     assert (found[4]["narrow"].layers[0].kernel.numpy() != 0).all()
 
 
+def test_the_examples_of_comparing_run(tmp_path):
+    from tf_wgsef.workflows.compare import RECIPES, Settings
+
+    compared, own = blocks("docs/comparing.md")
+    found = {}
+    exec(compile(compared, "docs/comparing.md", "exec"), found)  # noqa: S102
+    assert [row.method for row in found["comparison"].rows] == ["nothing removed", "WGSEF"]
+    try:
+        exec(compile(own, "docs/comparing.md", "exec"), {})  # noqa: S102
+        settings = Settings(recipe="mine", methods=("magnitude",), levels=(0.5,), seeds=(0,), latency=False)
+        runs = tf_wgsef.compare_methods(settings, output=tmp_path).runs
+        assert {run["data"] for run in runs} == {"my images"}
+    finally:
+        RECIPES.pop("mine", None)
+
+
+def test_the_settings_of_comparing_are_settings(tmp_path):
+    from tf_wgsef.workflows.compare import load_settings
+
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/comparing.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "settings.toml").write_text(text)
+    assert load_settings(tmp_path / "settings.toml").strength == {"wgsef_plain": [0.01, 0.03]}
+
+
 def test_links_point_to_files_that_exist():
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):

@@ -148,8 +148,13 @@ class _Progress(keras.callbacks.Callback):
         self._tell((self._epoch + (batch + 1) / steps) / self._epochs)
 
 
-def _file(model, latency: bool) -> dict:
-    """Bytes of the converted file, and its latency: nothing where the backend cannot convert."""
+def file_figures(model, latency: bool) -> dict:
+    """Returns the bytes of the converted file, and its latency: None where the backend cannot convert.
+
+    Args:
+        model: what is converted, in float.
+        latency: whether it is measured on this machine.
+    """
     if keras.backend.backend() != "tensorflow":
         return {"file_bytes": None, "latency_us": None}
     from tf_wgsef.convert import convert
