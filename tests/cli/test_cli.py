@@ -15,9 +15,9 @@ import pytest
 import tf_wgsef
 from tests import models
 from tf_wgsef.cli import parse, run
-from tf_wgsef.cli._files import load_labelled
 from tf_wgsef.output_files import new_file
 from tf_wgsef.workflows import inspect_model
+from tf_wgsef.workflows._files import load_labelled
 
 COMMANDS = ("demo", "inspect", "strip", "convert", "benchmark", "report")
 

@@ -9,6 +9,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("config", nargs="?", help="a TOML file with the settings; options below win over it")
     parser.add_argument("--output", default="tf_wgsef_compare", help="folder for the runs, table and page")
     parser.add_argument("--recipe", help="network and data, such as lenet5-mnist; --list shows all")
+    parser.add_argument("--model", help="a .keras file of your own, a classifier, instead of a recipe")
+    parser.add_argument("--data", help="its .npz file with x_train, y_train, x_test, y_test")
+    parser.add_argument("--pretrained", action="store_true", help="start from the weights of --model")
     parser.add_argument("--methods", nargs="+", help="such as wgsef ssl magnitude; --list shows all")
     parser.add_argument("--levels", nargs="+", type=float, help="shares to remove")
     parser.add_argument("--unit", choices=("groups", "macs", "params", "bytes"), help="of the levels")
@@ -20,7 +23,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--list", action="store_true", help="show the recipes and methods, and end")
 
 
-_OPTIONS = ("recipe", "methods", "levels", "unit", "seeds", "epochs", "samples")
+_OPTIONS = ("recipe", "model", "data", "methods", "levels", "unit", "seeds", "epochs", "samples")
 
 
 def run(arguments, out, err) -> dict:
@@ -36,6 +39,8 @@ def run(arguments, out, err) -> dict:
         return {"recipes": list(RECIPES), "methods": {name: one.label for name, one in METHODS.items()}}
     base = {} if arguments.config is None else vars(load_settings(arguments.config))
     given = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name) is not None}
+    if arguments.pretrained:
+        given["pretrained"] = True
     if arguments.no_latency:
         given["latency"] = False
     try:

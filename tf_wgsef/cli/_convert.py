@@ -30,8 +30,8 @@ def run(arguments, out, err) -> dict:
         raise InputError(f"Expected an --output that ends in .tflite. Received: {arguments.output!r}.")
     check_new_file(arguments.output, overwrite=arguments.overwrite)
     with err.status("Loading Keras and TensorFlow"):
-        from tf_wgsef.cli._files import load_inputs, load_keras_model
         from tf_wgsef.convert import convert, parity
+        from tf_wgsef.workflows._files import load_inputs, load_keras_model
 
         model = load_keras_model(arguments.model)
         inputs = load_inputs(arguments.calibration) if arguments.calibration else None

@@ -23,8 +23,8 @@ def run(arguments, out, err) -> dict:
 
         check_graph_file(arguments.graph, overwrite=arguments.overwrite)
     with err.status("Loading Keras and TensorFlow"):
-        from tf_wgsef.cli._files import load_keras_model
         from tf_wgsef.workflows import inspect_model
+        from tf_wgsef.workflows._files import load_keras_model
 
         model = load_keras_model(arguments.model)
     with err.status("Inspecting"):

@@ -40,8 +40,8 @@ def run(arguments, out, err) -> dict:
 
 def _make(arguments, err):
     with err.status("Loading Keras and TensorFlow"):
-        from tf_wgsef.cli._files import load_inputs, load_keras_model, load_labelled
         from tf_wgsef.workflows import TestData, compare_two_models
+        from tf_wgsef.workflows._files import load_inputs, load_keras_model, load_labelled
 
         before, after = load_keras_model(arguments.before), load_keras_model(arguments.after)
         test = TestData(*load_labelled(arguments.test), name=arguments.test) if arguments.test else None

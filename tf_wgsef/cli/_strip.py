@@ -27,9 +27,9 @@ def run(arguments, out, err) -> dict:
         raise InputError(f"Expected an --output that ends in .keras. Received: {arguments.output!r}.")
     check_new_file(arguments.output, overwrite=arguments.overwrite)
     with err.status("Loading Keras and TensorFlow"):
-        from tf_wgsef.cli._files import load_keras_model
         from tf_wgsef.graph import profile
         from tf_wgsef.strip import strip
+        from tf_wgsef.workflows._files import load_keras_model
 
         model = load_keras_model(arguments.model)
     with err.status("Stripping and comparing outputs"):

@@ -12,14 +12,20 @@ from tf_wgsef.graph import profile
 from tf_wgsef.strip import strip
 from tf_wgsef.workflows.compare._augment import Batches
 from tf_wgsef.workflows.compare._methods import METHODS
-from tf_wgsef.workflows.compare._recipes import RECIPES
 from tf_wgsef.workflows.compare._settings import Run
 from tf_wgsef.workflows.data import ImageData
 
 Advance = Callable[[float], None]
 
 
-def execute(run: Run, data: ImageData, *, latency: bool = False, advance: Advance | None = None) -> dict:
+def execute(
+    run: Run,
+    data: ImageData,
+    build: Callable[[], keras.Model],
+    *,
+    latency: bool = False,
+    advance: Advance | None = None,
+) -> dict:
     """Trains to the cut, strips, trains the rest, measures.
 
     The survivors train on as the stripped network: the same as with the others held at zero, and cheaper.
@@ -27,6 +33,7 @@ def execute(run: Run, data: ImageData, *, latency: bool = False, advance: Advanc
     Args:
         run: what is to be done.
         data: the recipe's data.
+        build: makes the recipe's network.
         latency: whether the file is measured on this machine.
         advance: is told how much of the training is done, in [0, 1].
 
@@ -39,7 +46,7 @@ def execute(run: Run, data: ImageData, *, latency: bool = False, advance: Advanc
     keras.utils.set_random_seed(run.seed)
     data = data.first(run.samples, run.validation)
     trainer = _Trainer(run, data, advance or (lambda share: None))
-    model = METHODS[run.method].until_cut(RECIPES[run.recipe].build(), run, trainer.until_cut)
+    model = METHODS[run.method].until_cut(build(), run, trainer.until_cut)
     found = {"accuracy_before_cut": trainer.accuracy_before_cut, "max_abs_diff": None}
     if run.method not in ("dense", "narrow"):
         result = strip(model)
@@ -100,7 +107,7 @@ class _Trainer:
                 weight_decay=run.weight_decay or None,
                 global_clipnorm=run.clip,
             ),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=not _is_softmax(model)),
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
         model.fit(
@@ -146,6 +153,13 @@ class _Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         steps = self.params.get("steps") or batch + 1
         self._tell((self._epoch + (batch + 1) / steps) / self._epochs)
+
+
+def _is_softmax(model) -> bool:
+    """Whether the outputs are probabilities already, not logits."""
+    layer = getattr(model, "model", model).layers[-1]
+    softmax = getattr(layer, "activation", None) is keras.activations.softmax
+    return softmax or isinstance(layer, keras.layers.Softmax)
 
 
 def file_figures(model, latency: bool) -> dict:

@@ -9,7 +9,8 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.groups import KINDS
 from tf_wgsef.validation import check_non_negative, check_positive_int, check_share
 from tf_wgsef.workflows.compare._methods import METHODS
-from tf_wgsef.workflows.compare._recipes import RECIPES
+from tf_wgsef.workflows.compare._own import own_name, own_recipe
+from tf_wgsef.workflows.compare._recipes import RECIPES, Recipe
 
 _UNITS = ("groups", "macs", "params", "bytes")
 
@@ -72,7 +73,10 @@ class Settings:
     """What a comparison is asked to do; None takes the recipe's value.
 
     Attributes:
-        recipe: a name in ``RECIPES``.
+        recipe: a name in ``RECIPES``; with ``model``, set by itself.
+        model: a ``.keras`` file of the user's own, a classifier; needs ``data``.
+        data: an ``.npz`` file with x_train, y_train, x_test, y_test.
+        pretrained: whether training starts from the weights of ``model``; else from new ones, per seed.
         methods: names in ``METHODS``; ``dense`` is always run beside them.
         levels: shares to remove.
         unit: of the levels; see ``Run``.
@@ -92,6 +96,9 @@ class Settings:
     """
 
     recipe: str = "lenet5-digits"
+    model: str | None = None
+    data: str | None = None
+    pretrained: bool = False
     methods: tuple[str, ...] = ("wgsef", "magnitude", "narrow")
     levels: tuple[float, ...] = (0.5, 0.75, 0.9)
     unit: str = "groups"
@@ -112,7 +119,14 @@ class Settings:
     def __post_init__(self):
         for name in ("methods", "levels", "seeds"):
             object.__setattr__(self, name, _several(name, getattr(self, name)))
-        _check_name("recipe", self.recipe, RECIPES)
+        if (self.model is None) != (self.data is None):
+            raise InputError(
+                f"Expected `model` and `data` together. Received: model={self.model!r}, data={self.data!r}."
+            )
+        if self.model is None:
+            _check_name("recipe", self.recipe, RECIPES)
+        else:
+            object.__setattr__(self, "recipe", own_name(self.model, self.data))
         _check_name("unit", self.unit, _UNITS)
         _check_name("groups", self.groups, KINDS)
         if not isinstance(self.strength, Mapping):
@@ -140,11 +154,17 @@ class Settings:
             for value in _several("strength", values):
                 _check_positive("strength", value)
 
+    def recipe_itself(self) -> Recipe:
+        """Returns the recipe that ``recipe`` names, or that of the user's files."""
+        if self.model is None:
+            return RECIPES[self.recipe]
+        return own_recipe(self.model, self.data, pretrained=self.pretrained)
+
     def runs(self) -> list[Run]:
         """Returns every run, level by level, each level's methods next to each other."""
         common = {name: getattr(self, name) for name in ("recipe", "unit", "groups", "ramp", "validation")}
         common |= {name: getattr(self, name) for name in ("samples", "clip")}
-        recipe = RECIPES[self.recipe]
+        recipe = self.recipe_itself()
         for name in ("epochs", "batch", "learning_rate", "weight_decay", "augment"):
             asked = getattr(self, name)
             common[name] = getattr(recipe, name) if asked is None else asked

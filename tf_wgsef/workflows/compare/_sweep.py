@@ -26,7 +26,6 @@ from tf_wgsef.report import (
 from tf_wgsef.workflows._environment import describe_environment
 from tf_wgsef.workflows.compare._execute import execute
 from tf_wgsef.workflows.compare._methods import METHODS
-from tf_wgsef.workflows.compare._recipes import RECIPES
 from tf_wgsef.workflows.compare._results_file import append, read_rows
 from tf_wgsef.workflows.compare._settings import Run, Settings, read_settings
 
@@ -115,9 +114,10 @@ def compare_methods(
 
 
 def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, console: Console | None) -> None:
+    recipe = settings.recipe_itself()
     for method in settings.methods:
-        METHODS[method].check(RECIPES[settings.recipe].build())  # shows before any work is done
-    data = RECIPES[settings.recipe].load()
+        METHODS[method].check(recipe.build())  # shows before any work is done
+    data = recipe.load()
     columns = TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn()
     bar = Progress(
         *columns,
@@ -135,7 +135,7 @@ def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, consol
             def advance(share, number=number):
                 bar.update(task, completed=number + min(share, 1.0))
 
-            row = execute(run, data, latency=settings.latency, advance=advance)
+            row = execute(run, data, recipe.build, latency=settings.latency, advance=advance)
             append(file, {**row, "data": data.name})
         bar.update(task, completed=len(runs))
 
