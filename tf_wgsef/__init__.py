@@ -31,6 +31,7 @@ _HOMES = {
     "custom_groups": "groups",
     "AdaHSPGPlus": "training",
     "HSPG": "training",
+    "SparseProx": "training",
     "GroupTensorBoard": "training",
     "ProximalModel": "training",
     "WGSEFRegularizer": "training",

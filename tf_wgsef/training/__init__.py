@@ -12,6 +12,7 @@ from ._proximal_step import ProximalStep as ProximalStep
 from ._regularizer import WGSEFRegularizer as WGSEFRegularizer
 from ._schedules import GeometricRamp as GeometricRamp
 from ._schedules import LearningRateStep as LearningRateStep
+from ._sparse_prox import SparseProx as SparseProx
 from ._sparsify import sparsify as sparsify
 from ._tensorboard import GroupTensorBoard as GroupTensorBoard
 from ._update_rules import Prox as Prox

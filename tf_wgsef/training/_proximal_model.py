@@ -23,7 +23,7 @@ from tf_wgsef.training._regularizer import level_from_regularizers
 from tf_wgsef.training._rule_names import update_rule
 from tf_wgsef.training._schedules import GeometricRamp, LearningRateStep
 from tf_wgsef.training._strategy import check_same_strategy
-from tf_wgsef.training._update_rules import UpdateRule, begin_epoch
+from tf_wgsef.training._update_rules import UpdateRule, begin_epoch, check_rule
 
 
 @keras.saving.register_keras_serializable("tf_wgsef")
@@ -40,7 +40,8 @@ class ProximalModel(CustomLoop, keras.Model):
         level: how many groups stay.
         penalty: ``WGSEF`` without its ridge if None.
         ramp: share of the epochs over which the penalty tightens, in (0, 1).
-        update: ``"prox"``; ``"hspg"`` or ``"adahspg+"``, half-space steps as well; or an ``UpdateRule``.
+        update: ``"prox"``; ``"hspg"`` or ``"adahspg+"``, half-space steps as well; ``"sparse"``, a prox of
+            single weights as well; or an ``UpdateRule``.
         metric: ``"euclidean"``, or ``"group"``: that of an adaptive optimizer, one number per group.
 
     Attributes:
@@ -91,7 +92,7 @@ class ProximalModel(CustomLoop, keras.Model):
         self.groups, self.level, self.ramp = groups, level, check_ramp(ramp)
         self.penalty = WGSEF(1) if penalty is None else penalty
         self.update, self.metric = update_rule(update), check_metric(metric)
-        self.update.check(self.penalty)
+        check_rule(self.update, self.penalty, self.metric)
         self.at_level_before_freeze = False
         self.check_weights()
         for variable in self._targets:
@@ -339,7 +340,7 @@ class ProximalModel(CustomLoop, keras.Model):
 
     def _optimizer_state(self, optimizer, values=None) -> OptimizerState:
         state = OptimizerState(optimizer, values)
-        if not self._schedule.up_to_one:
+        if self.update.needs_learning_rate or not self._schedule.up_to_one:
             state.check_one_rate()
         return state
 

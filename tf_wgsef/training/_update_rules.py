@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from tf_wgsef.errors import InputError
 from tf_wgsef.groups import group_norms
 from tf_wgsef.penalties import GroupPenalty
 
@@ -19,6 +20,7 @@ class Move(NamedTuple):
         progress: how far the ramp has come, in [0, 1].
         step_size: of the schedule.
         state: what the rule carries, {name: tensor}.
+        learning_rate: of the update just made.
     """
 
     values: list
@@ -26,22 +28,25 @@ class Move(NamedTuple):
     progress: Any
     step_size: Any
     state: dict[str, Any]
+    learning_rate: Any
 
 
 class Change(NamedTuple):
-    """What a rule makes of it: each group becomes factor · t_g - past · x_g.
+    """What a rule makes of it: each group becomes factor · v_g - past · x_g.
 
     Attributes:
         factors: shape (num_groups,), of the dtype of the norms.
         past: the same, or () for a rule that does not see x.
         live: number of groups that are not zero then, a scalar.
         state: what the rule carries on.
+        values: v, value of each member; None is t.
     """
 
     factors: Any
     past: Any
     live: Any
     state: dict[str, Any]
+    values: list | None = None
 
 
 class UpdateRule(abc.ABC):
@@ -53,6 +58,12 @@ class UpdateRule(abc.ABC):
 
     needs_previous = False
     """Whether it sees the values before the update, which costs a copy of them."""
+
+    needs_learning_rate = False
+    """Whether it reads the learning rate whatever the schedule, so that there must be one."""
+
+    any_metric = True
+    """Whether it knows what to do where the prox is taken in the metric of the optimizer."""
 
     def check(self, penalty: GroupPenalty) -> None:
         """Raises ``InputError`` if the rule cannot work with ``penalty``."""
@@ -112,6 +123,20 @@ class Prox(UpdateRule):
         factors = step.prox(norms, move.step_size)
         past = () if move.previous is None else ops.zeros_like(factors)
         return Change(factors, past, count_alive(factors, norms), move.state)
+
+
+def check_rule(rule: UpdateRule, penalty: GroupPenalty, metric: str) -> None:
+    """Checks that the rule can work with the penalty, in this metric.
+
+    Raises:
+        InputError: if it cannot.
+    """
+    rule.check(penalty)
+    if metric != "euclidean" and not rule.any_metric:
+        raise InputError(
+            f"Expected metric='euclidean' for update={rule!r}, whose steps are of single weights. "
+            f"Received: metric={metric!r}. Leave `metric` out, or use update='prox'."
+        )
 
 
 def begin_epoch(rule: UpdateRule, state) -> dict[str, Any]:
