@@ -108,6 +108,7 @@ WAYS = [
     ("momentum", dict(sparsity=0.5, update="hspg")),
     ("momentum", dict(sparsity=0.5, update="adahspg+")),
     ("momentum", dict(sparsity=0.5, update="sparse")),
+    ("momentum", dict(budget={"macs": 0.4}, update="gradual")),
 ]
 
 

@@ -41,7 +41,7 @@ class ProximalModel(CustomLoop, keras.Model):
         penalty: ``WGSEF`` without its ridge if None.
         ramp: share of the epochs over which the penalty tightens, in (0, 1).
         update: ``"prox"``; ``"hspg"`` or ``"adahspg+"``, half-space steps as well; ``"sparse"``, a prox of
-            single weights as well; or an ``UpdateRule``.
+            single weights as well; ``"gradual"``, no penalty; or an ``UpdateRule``.
         metric: ``"euclidean"``, or ``"group"``: that of an adaptive optimizer, one number per group.
 
     Attributes:
@@ -198,8 +198,7 @@ class ProximalModel(CustomLoop, keras.Model):
             InputError: if the weights are no longer finite.
         """
         self.check_weights()
-        norms = self._norms()
-        stays = self.level.select(self.groups, norms, self._costs)
+        norms, stays = self._norms(), self._choose()
         self.at_level_before_freeze = bool((norms[~stays] == 0).all())
         if (norms[stays] == 0).any():
             logging.warning(
@@ -272,7 +271,7 @@ class ProximalModel(CustomLoop, keras.Model):
                 self.freeze()
             elif self._costs is not None:
                 self._estimate_costs()
-        self._state.assign(rule=begin_epoch(self.update, self._state.read()))
+        self._state.assign(rule=begin_epoch(self.update, self._state.read(), self._choose))
 
     def save_own_variables(self, store):
         """Saves where the schedule stands, and the random state of dropout, which Keras leaves out."""
@@ -349,11 +348,15 @@ class ProximalModel(CustomLoop, keras.Model):
 
         The penalty's budget is what those weigh: so it pulls towards a choice whose true cost is right.
         """
-        stays = self.level.select(self.groups, self._norms(), self._costs)
+        stays = self._choose()
         weights = self._costs.weights(stays)
         weights /= weights.mean() or 1.0
         budgets = [pool.budget_while_tightening(stays, weights) for pool in self.level.pools]
         self._state.assign(costs=weights, budgets=budgets)
+
+    def _choose(self) -> np.ndarray:
+        """Which groups stay if the choice falls now, bool of shape (num_groups,)."""
+        return self.level.select(self.groups, self._norms(), self._costs)
 
     def _values(self, found: dict | None = None) -> list:
         return [found[id(v)] if found else ops.stop_gradient(v) for v in self._targets]

@@ -67,7 +67,8 @@ class ProximalStep:
             )
             progress = state.progress
             step_size = self._schedule.step_size(progress, learning_rate)
-            seen = Move(values, previous, progress, step_size, carried, learning_rate)
+            after = dataclasses.replace(state, batch=state.batch + 1.0).progress
+            seen = Move(values, previous, progress, step_size, carried, learning_rate, after)
             made = self._rule.move(solver, seen)
             return self._apply(made, values, previous), made.live, made.state
 

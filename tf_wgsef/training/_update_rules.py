@@ -1,9 +1,11 @@
 """What is done with the optimizer's update: the contract of an update rule, and the plain prox."""
 
 import abc
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
 from tf_wgsef.errors import InputError
@@ -21,6 +23,7 @@ class Move(NamedTuple):
         step_size: of the schedule.
         state: what the rule carries, {name: tensor}.
         learning_rate: of the update just made.
+        next_progress: how far the ramp is when the next step begins.
     """
 
     values: list
@@ -29,6 +32,7 @@ class Move(NamedTuple):
     step_size: Any
     state: dict[str, Any]
     learning_rate: Any
+    next_progress: Any
 
 
 class Change(NamedTuple):
@@ -79,15 +83,18 @@ class UpdateRule(abc.ABC):
         del num_groups, shapes
         return {}
 
-    def begin_epoch(self, state: dict[str, Any], *, live: float, progress: float) -> dict[str, Any]:
+    def begin_epoch(
+        self, state: dict[str, Any], *, live: float, progress: float, choose: Callable[[], np.ndarray]
+    ) -> dict[str, Any]:
         """Returns what changes in ``state`` between epochs.
 
         Args:
             state: {name: array}, as the last epoch left it.
             live: number of groups that are not zero.
             progress: how far the ramp has come, in [0, 1].
+            choose: returns which groups would stay if the final choice fell now, bool of shape (num_groups,).
         """
-        del state, live, progress
+        del state, live, progress, choose
         return {}
 
     @abc.abstractmethod
@@ -139,19 +146,20 @@ def check_rule(rule: UpdateRule, penalty: GroupPenalty, metric: str) -> None:
         )
 
 
-def begin_epoch(rule: UpdateRule, state) -> dict[str, Any]:
+def begin_epoch(rule: UpdateRule, state, choose: Callable[[], np.ndarray]) -> dict[str, Any]:
     """Returns what the rule changes between epochs of what it carries, {name: array}.
 
     Args:
         rule: the update rule.
         state: the ``ProximalState``.
+        choose: makes the final choice as if it fell now.
     """
     values = (state.frozen, state.live, state.progress)
     frozen, live, progress = (float(ops.convert_to_numpy(value)) for value in values)
     if frozen or not state.rule:
         return {}
     carried = {name: ops.convert_to_numpy(value) for name, value in state.rule.items()}
-    return rule.begin_epoch(carried, live=live, progress=progress)
+    return rule.begin_epoch(carried, live=live, progress=progress, choose=choose)
 
 
 def count_alive(factors, norms):
