@@ -18,6 +18,8 @@ STEPS = {
     "group_lasso": (mlp, dict(k=3, penalty="group_lasso"), 6),
     "hspg": (mlp, dict(k=3, update="hspg"), 6),
     "adahspg+": (mlp, dict(k=3, update="adahspg+"), 6),
+    "sparse": (mlp, dict(k=3, update=tf_wgsef.SparseProx(elementwise=0.03)), 6),
+    "gradual": (mlp, dict(k=3, update="gradual"), 6),
     "convolutions": (models.residual, dict(sparsity=0.5, scope="global"), 5),
 }
 MODES = {
@@ -29,8 +31,11 @@ MODES = {
     "metric": lambda: keras.optimizers.Adam(0.01),
     "hspg": lambda: keras.optimizers.Adam(0.01),
     "adahspg+": lambda: keras.optimizers.Adam(0.01),
+    "sparse": lambda: keras.optimizers.Adam(0.01),
+    "gradual": lambda: keras.optimizers.Adam(0.01),
 }
-LEVELS = {"metric": dict(metric="group"), "hspg": dict(update="hspg"), "adahspg+": dict(update="adahspg+")}
+RULES = ("hspg", "adahspg+", "sparse", "gradual")
+LEVELS = {"metric": dict(metric="group"), **{rule: dict(update=rule) for rule in RULES}}
 COMPILED = {"steps_per_execution": dict(steps_per_execution=2)}
 NOT_ON_TORCH = {"steps_per_execution"}  # Keras has it on the other two
 BACKENDS = ["jax", "torch"]

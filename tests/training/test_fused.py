@@ -35,7 +35,7 @@ def calls(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("update", ["prox", "hspg"])
+@pytest.mark.parametrize("update", ["prox", "hspg", "sparse", "gradual"])
 @pytest.mark.parametrize("groups", ["element", "filter"])
 def test_a_fused_step_is_the_same_step(groups, update, request):
     plain, live = trained(groups, update)

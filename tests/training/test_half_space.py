@@ -17,10 +17,12 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.training import (
     HSPG,
     AdaHSPGPlus,
+    GradualRemoval,
     Prox,
     ProximalModel,
     ProximalState,
     ProximalStep,
+    SparseProx,
     preset_level,
 )
 
@@ -212,7 +214,13 @@ def test_a_rule_takes_the_published_steps_on_random_values(penalty, rule):
     assert not seen["dead", "t"]
 
 
-RULES = {"hspg": "hspg", "hspg-from-the-start": HSPG(epsilon=0.9, start=0.0), "adahspg+": "adahspg+"}
+RULES = {
+    "hspg": "hspg",
+    "hspg-from-the-start": HSPG(epsilon=0.9, start=0.0),
+    "adahspg+": "adahspg+",
+    "sparse": "sparse",
+    "gradual": "gradual",
+}
 OPTIMIZERS = {
     "sgd": lambda: optimizers.SGD(0.05, momentum=0.9),
     "adam": lambda: optimizers.Adam(0.01),
@@ -332,7 +340,12 @@ def test_epsilon_of_adahspg_grows_after_half_space_epochs_only():
 
 @pytest.mark.parametrize(
     "rule",
-    [HSPG(epsilon=0.2, start=0.25, growth=0.3), AdaHSPGPlus(epsilon=0.2, growth=0.3, mu=2.0, reach=3.0)],
+    [
+        HSPG(epsilon=0.2, start=0.25, growth=0.3),
+        AdaHSPGPlus(epsilon=0.2, growth=0.3, mu=2.0, reach=3.0),
+        SparseProx(elementwise=0.01, kind="l0"),
+        GradualRemoval(warmup=0.25),
+    ],
 )
 def test_the_rule_is_saved_with_its_options_and_its_state(rule, tmp_path):
     sparse = in_phase_2(rule, "wgsef", "adam", k=3)
@@ -372,7 +385,7 @@ class WithoutGradient(tf_wgsef.GroupPenalty):
     [
         (
             lambda: sparse_mlp(update="sgd"),
-            r"\['adahspg\+', 'hspg', 'prox'\], or an UpdateRule. Received: update='sgd'",
+            r"\['adahspg\+', 'gradual', 'hspg', 'prox', 'sparse'\], or an UpdateRule. Received: update='sgd'",
         ),
         (lambda: sparse_mlp(update=None), "Received: update=None"),
         (lambda: HSPG(epsilon=1.0), r"`epsilon` in \[0, 1\). Received: epsilon=1.0"),

@@ -107,6 +107,8 @@ WAYS = [
     ("adam", dict(sparsity=0.5, metric="group")),
     ("momentum", dict(sparsity=0.5, update="hspg")),
     ("momentum", dict(sparsity=0.5, update="adahspg+")),
+    ("momentum", dict(sparsity=0.5, update="sparse")),
+    ("momentum", dict(budget={"macs": 0.4}, update="gradual")),
 ]
 
 

@@ -1,6 +1,7 @@
 """Train to a preset level: the optimizer's step, then the prox; schedule, final choice, callbacks."""
 
 from ._adahspg import AdaHSPGPlus as AdaHSPGPlus
+from ._gradual_removal import GradualRemoval as GradualRemoval
 from ._hspg import HSPG as HSPG
 from ._level import Level as Level
 from ._level import Pool as Pool
@@ -12,6 +13,7 @@ from ._proximal_step import ProximalStep as ProximalStep
 from ._regularizer import WGSEFRegularizer as WGSEFRegularizer
 from ._schedules import GeometricRamp as GeometricRamp
 from ._schedules import LearningRateStep as LearningRateStep
+from ._sparse_prox import SparseProx as SparseProx
 from ._sparsify import sparsify as sparsify
 from ._tensorboard import GroupTensorBoard as GroupTensorBoard
 from ._update_rules import Prox as Prox

@@ -90,7 +90,7 @@ class AdaHSPGPlus(UpdateRule):
             **{f"sum_{i}": np.zeros(shape, "float32") for i, shape in enumerate(shapes)},
         }
 
-    def begin_epoch(self, state: dict, *, live: float, progress: float) -> dict:
+    def begin_epoch(self, state: dict, *, live: float, progress: float, choose=None) -> dict:
         """See ``UpdateRule.begin_epoch``."""
         half = (state["role"] == _HALF_SPACE).any()
         changed = grown(state, live, self.growth if half else 0.0)

@@ -71,7 +71,7 @@ class HSPG(UpdateRule):
         """See ``UpdateRule.state``."""
         return {"epsilon": np.float32(self.epsilon), "live_before": np.float32(0)}
 
-    def begin_epoch(self, state: dict, *, live: float, progress: float) -> dict:
+    def begin_epoch(self, state: dict, *, live: float, progress: float, choose=None) -> dict:
         """See ``UpdateRule.begin_epoch``."""
         if progress < self.start:
             return {}

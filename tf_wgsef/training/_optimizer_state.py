@@ -37,8 +37,8 @@ class OptimizerState:
         if len(self._parts) > 1:
             raise InputError(
                 f"Expected one optimizer, whose learning rate is the penalty's step. Received: a "
-                f"MultiOptimizer of {len(self._parts)}. Compile with one of them, or use penalty='wgsef', "
-                f"which needs no rate."
+                f"MultiOptimizer of {len(self._parts)}. Compile with one of them, or use penalty='wgsef' and "
+                f"update='prox', which need no rate."
             )
 
     def scales(self, variables) -> list:

@@ -23,7 +23,7 @@ from tf_wgsef.training._regularizer import level_from_regularizers
 from tf_wgsef.training._rule_names import update_rule
 from tf_wgsef.training._schedules import GeometricRamp, LearningRateStep
 from tf_wgsef.training._strategy import check_same_strategy
-from tf_wgsef.training._update_rules import UpdateRule, begin_epoch
+from tf_wgsef.training._update_rules import UpdateRule, begin_epoch, check_rule
 
 
 @keras.saving.register_keras_serializable("tf_wgsef")
@@ -40,7 +40,8 @@ class ProximalModel(CustomLoop, keras.Model):
         level: how many groups stay.
         penalty: ``WGSEF`` without its ridge if None.
         ramp: share of the epochs over which the penalty tightens, in (0, 1).
-        update: ``"prox"``; ``"hspg"`` or ``"adahspg+"``, half-space steps as well; or an ``UpdateRule``.
+        update: ``"prox"``; ``"hspg"`` or ``"adahspg+"``, half-space steps as well; ``"sparse"``, a prox of
+            single weights as well; ``"gradual"``, no penalty; or an ``UpdateRule``.
         metric: ``"euclidean"``, or ``"group"``: that of an adaptive optimizer, one number per group.
 
     Attributes:
@@ -91,7 +92,7 @@ class ProximalModel(CustomLoop, keras.Model):
         self.groups, self.level, self.ramp = groups, level, check_ramp(ramp)
         self.penalty = WGSEF(1) if penalty is None else penalty
         self.update, self.metric = update_rule(update), check_metric(metric)
-        self.update.check(self.penalty)
+        check_rule(self.update, self.penalty, self.metric)
         self.at_level_before_freeze = False
         self.check_weights()
         for variable in self._targets:
@@ -197,8 +198,7 @@ class ProximalModel(CustomLoop, keras.Model):
             InputError: if the weights are no longer finite.
         """
         self.check_weights()
-        norms = self._norms()
-        stays = self.level.select(self.groups, norms, self._costs)
+        norms, stays = self._norms(), self._choose()
         self.at_level_before_freeze = bool((norms[~stays] == 0).all())
         if (norms[stays] == 0).any():
             logging.warning(
@@ -271,7 +271,7 @@ class ProximalModel(CustomLoop, keras.Model):
                 self.freeze()
             elif self._costs is not None:
                 self._estimate_costs()
-        self._state.assign(rule=begin_epoch(self.update, self._state.read()))
+        self._state.assign(rule=begin_epoch(self.update, self._state.read(), self._choose))
 
     def save_own_variables(self, store):
         """Saves where the schedule stands, and the random state of dropout, which Keras leaves out."""
@@ -339,7 +339,7 @@ class ProximalModel(CustomLoop, keras.Model):
 
     def _optimizer_state(self, optimizer, values=None) -> OptimizerState:
         state = OptimizerState(optimizer, values)
-        if not self._schedule.up_to_one:
+        if self.update.needs_learning_rate or not self._schedule.up_to_one:
             state.check_one_rate()
         return state
 
@@ -348,11 +348,15 @@ class ProximalModel(CustomLoop, keras.Model):
 
         The penalty's budget is what those weigh: so it pulls towards a choice whose true cost is right.
         """
-        stays = self.level.select(self.groups, self._norms(), self._costs)
+        stays = self._choose()
         weights = self._costs.weights(stays)
         weights /= weights.mean() or 1.0
         budgets = [pool.budget_while_tightening(stays, weights) for pool in self.level.pools]
         self._state.assign(costs=weights, budgets=budgets)
+
+    def _choose(self) -> np.ndarray:
+        """Which groups stay if the choice falls now, bool of shape (num_groups,)."""
+        return self.level.select(self.groups, self._norms(), self._costs)
 
     def _values(self, found: dict | None = None) -> list:
         return [found[id(v)] if found else ops.stop_gradient(v) for v in self._targets]

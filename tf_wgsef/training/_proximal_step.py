@@ -67,7 +67,9 @@ class ProximalStep:
             )
             progress = state.progress
             step_size = self._schedule.step_size(progress, learning_rate)
-            made = self._rule.move(solver, Move(values, previous, progress, step_size, carried))
+            after = dataclasses.replace(state, batch=state.batch + 1.0).progress
+            seen = Move(values, previous, progress, step_size, carried, learning_rate, after)
+            made = self._rule.move(solver, seen)
             return self._apply(made, values, previous), made.live, made.state
 
         def held():
@@ -89,8 +91,9 @@ class ProximalStep:
         return values, dataclasses.replace(state, batch=state.batch + 1.0, live=live, rule=carried)
 
     def _apply(self, change: Change, values: list, previous: list | None) -> list:
-        """Each group becomes factor · t_g - past · x_g."""
+        """Each group becomes factor · v_g - past · x_g."""
         members = self._groups.members
+        values = values if change.values is None else change.values
         scaled = scale_groups(members, values, change.factors)
         if previous is None:
             return scaled

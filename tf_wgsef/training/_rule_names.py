@@ -2,10 +2,18 @@
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.training._adahspg import AdaHSPGPlus
+from tf_wgsef.training._gradual_removal import GradualRemoval
 from tf_wgsef.training._hspg import HSPG
+from tf_wgsef.training._sparse_prox import SparseProx
 from tf_wgsef.training._update_rules import Prox, UpdateRule
 
-_RULES = {"prox": Prox, "hspg": HSPG, "adahspg+": AdaHSPGPlus}
+_RULES = {
+    "prox": Prox,
+    "hspg": HSPG,
+    "adahspg+": AdaHSPGPlus,
+    "sparse": SparseProx,
+    "gradual": GradualRemoval,
+}
 
 
 def update_rule(update: str | UpdateRule) -> UpdateRule:

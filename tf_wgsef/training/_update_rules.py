@@ -1,11 +1,14 @@
 """What is done with the optimizer's update: the contract of an update rule, and the plain prox."""
 
 import abc
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
+from tf_wgsef.errors import InputError
 from tf_wgsef.groups import group_norms
 from tf_wgsef.penalties import GroupPenalty
 
@@ -19,6 +22,8 @@ class Move(NamedTuple):
         progress: how far the ramp has come, in [0, 1].
         step_size: of the schedule.
         state: what the rule carries, {name: tensor}.
+        learning_rate: of the update just made.
+        next_progress: how far the ramp is when the next step begins.
     """
 
     values: list
@@ -26,22 +31,26 @@ class Move(NamedTuple):
     progress: Any
     step_size: Any
     state: dict[str, Any]
+    learning_rate: Any
+    next_progress: Any
 
 
 class Change(NamedTuple):
-    """What a rule makes of it: each group becomes factor · t_g - past · x_g.
+    """What a rule makes of it: each group becomes factor · v_g - past · x_g.
 
     Attributes:
         factors: shape (num_groups,), of the dtype of the norms.
         past: the same, or () for a rule that does not see x.
         live: number of groups that are not zero then, a scalar.
         state: what the rule carries on.
+        values: v, value of each member; None is t.
     """
 
     factors: Any
     past: Any
     live: Any
     state: dict[str, Any]
+    values: list | None = None
 
 
 class UpdateRule(abc.ABC):
@@ -53,6 +62,12 @@ class UpdateRule(abc.ABC):
 
     needs_previous = False
     """Whether it sees the values before the update, which costs a copy of them."""
+
+    needs_learning_rate = False
+    """Whether it reads the learning rate whatever the schedule, so that there must be one."""
+
+    any_metric = True
+    """Whether it knows what to do where the prox is taken in the metric of the optimizer."""
 
     def check(self, penalty: GroupPenalty) -> None:
         """Raises ``InputError`` if the rule cannot work with ``penalty``."""
@@ -68,15 +83,18 @@ class UpdateRule(abc.ABC):
         del num_groups, shapes
         return {}
 
-    def begin_epoch(self, state: dict[str, Any], *, live: float, progress: float) -> dict[str, Any]:
+    def begin_epoch(
+        self, state: dict[str, Any], *, live: float, progress: float, choose: Callable[[], np.ndarray]
+    ) -> dict[str, Any]:
         """Returns what changes in ``state`` between epochs.
 
         Args:
             state: {name: array}, as the last epoch left it.
             live: number of groups that are not zero.
             progress: how far the ramp has come, in [0, 1].
+            choose: returns which groups would stay if the final choice fell now, bool of shape (num_groups,).
         """
-        del state, live, progress
+        del state, live, progress, choose
         return {}
 
     @abc.abstractmethod
@@ -114,19 +132,34 @@ class Prox(UpdateRule):
         return Change(factors, past, count_alive(factors, norms), move.state)
 
 
-def begin_epoch(rule: UpdateRule, state) -> dict[str, Any]:
+def check_rule(rule: UpdateRule, penalty: GroupPenalty, metric: str) -> None:
+    """Checks that the rule can work with the penalty, in this metric.
+
+    Raises:
+        InputError: if it cannot.
+    """
+    rule.check(penalty)
+    if metric != "euclidean" and not rule.any_metric:
+        raise InputError(
+            f"Expected metric='euclidean' for update={rule!r}, whose steps are of single weights. "
+            f"Received: metric={metric!r}. Leave `metric` out, or use update='prox'."
+        )
+
+
+def begin_epoch(rule: UpdateRule, state, choose: Callable[[], np.ndarray]) -> dict[str, Any]:
     """Returns what the rule changes between epochs of what it carries, {name: array}.
 
     Args:
         rule: the update rule.
         state: the ``ProximalState``.
+        choose: makes the final choice as if it fell now.
     """
     values = (state.frozen, state.live, state.progress)
     frozen, live, progress = (float(ops.convert_to_numpy(value)) for value in values)
     if frozen or not state.rule:
         return {}
     carried = {name: ops.convert_to_numpy(value) for name, value in state.rule.items()}
-    return rule.begin_epoch(carried, live=live, progress=progress)
+    return rule.begin_epoch(carried, live=live, progress=progress, choose=choose)
 
 
 def count_alive(factors, norms):

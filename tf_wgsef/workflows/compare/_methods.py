@@ -19,7 +19,7 @@ from tf_wgsef.penalties import (
     GroupTransformedL1,
 )
 from tf_wgsef.strip import strip
-from tf_wgsef.training import sparsify
+from tf_wgsef.training import SparseProx, sparsify
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +142,23 @@ METHODS = {
         _slimming,
         strength=1e-4,
         check=lambda model: slimming(model, 0.0),
+    ),
+    "sparse_group_lasso": Method(
+        "sparse group lasso",
+        "Simon et al. 2013, J. Comput. Graph. Stat. 22",
+        _proximal(
+            lambda strength: {
+                "penalty": GroupLasso(strength=strength, scale_by_size=False),
+                # Simon et al. leave the shares of the two parts to the user; this one is ours, and not tuned.
+                "update": SparseProx(elementwise=0.01 * strength),
+            }
+        ),
+        strength=0.01,
+    ),
+    "gradual": Method(
+        "gradual removal",
+        "after HESSO, Chen et al. 2024, arXiv:2409.09085",
+        _proximal(lambda _: {"update": "gradual"}),
     ),
     "magnitude": Method("magnitude cut", "control", _magnitude),
     "random": Method("random cut", "control", _random),
