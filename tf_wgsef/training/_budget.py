@@ -1,14 +1,13 @@
 """A budget: how much of what the model costs may stay, and which groups make the best of it."""
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Mapping
 
 import numpy as np
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.groups import UNITS, GroupCosts, LatencyTable
+from tf_wgsef.validation import is_finite_number
 
 _ROUNDS = 6
 """Choices and costs depend on each other; the choice rarely changes after the third round."""
@@ -91,8 +90,7 @@ def _microseconds_and_table(asked) -> tuple[float, LatencyTable]:
 
 
 def _positive(unit: str, asked) -> float:
-    number = isinstance(asked, numbers.Real) and not isinstance(asked, bool)
-    if not number or not math.isfinite(asked) or asked <= 0:
+    if not is_finite_number(asked) or asked <= 0:
         raise InputError(
             f"Expected a budget of {unit} above 0: a share such as 0.3, or an amount. Received: {asked!r}."
         )

@@ -212,7 +212,8 @@ def preset_level(
             f"budget={budget!r}. Pass sparsity=0.75 to remove three quarters, k to say how many groups stay, "
             f'or budget={{"macs": 0.3}} to say what may stay of the cost.'
         )
-    round_to = check_positive_int("round_to", round_to)
+    # No layer has more groups: a larger multiple keeps all of each too.
+    round_to = min(check_positive_int("round_to", round_to), max(groups.num_groups, 1))
     floors = layer_floors(floor, groups, round_to)
     if budget is not None:
         if not names_layer(floor, BRANCHES):
