@@ -43,13 +43,31 @@ class Budget:
 
     @classmethod
     def from_config(cls, config: dict) -> "Budget":
-        """Makes the budget again from ``get_config()``."""
-        table = config["table"]
-        return cls(**{**config, "table": None if table is None else LatencyTable.from_json(table)})
+        """Makes the budget again from ``get_config()``.
+
+        Raises:
+            InputError: if ``config`` is no such configuration.
+        """
+        try:
+            unit, amount, table, evenly = (config[name] for name in ("unit", "amount", "table", "evenly"))
+            known = unit in UNITS and (unit == "latency") == (table is not None)
+        except (KeyError, TypeError) as error:
+            raise _no_budget(config) from error
+        if not known or not isinstance(evenly, bool):
+            raise _no_budget(config)
+        table = None if table is None else LatencyTable.from_json(table)
+        return cls(unit, _positive(unit, amount), table, evenly)
 
     def __str__(self):
         amount = f"{self.amount:,.1f} µs" if self.unit == "latency" else f"{self.amount:,.0f} {self.unit}"
         return f"{amount}{f' on {self.table.device}' if self.table else ''}"
+
+
+def _no_budget(config) -> InputError:
+    return InputError(
+        f"Expected a configuration made by Budget.get_config. Received: {config!r}. Load a file that was not "
+        f"changed by hand."
+    )
 
 
 def read_budget(budget, model, groups, *, evenly: bool) -> Budget:

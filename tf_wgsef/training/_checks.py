@@ -5,6 +5,7 @@ import numbers
 import keras
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.penalties import GroupPenalty
 
 
 def check_trainable_by_keras(model):
@@ -17,6 +18,16 @@ def check_trainable_by_keras(model):
                 f"model.outputs), and its loss to compile()."
             )
     return model
+
+
+def check_penalty(penalty):
+    """Returns ``penalty`` if it is a ``GroupPenalty``; else raises InputError."""
+    if not isinstance(penalty, GroupPenalty):
+        raise InputError(
+            f"Expected `penalty` to be a GroupPenalty. Received: penalty={penalty!r}. Pass "
+            f"tf_wgsef.GroupLasso(strength=0.01), say; tf_wgsef.sparsify takes names too."
+        )
+    return penalty
 
 
 def check_ramp(ramp: float) -> float:
