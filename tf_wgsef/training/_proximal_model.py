@@ -12,7 +12,7 @@ from tf_wgsef.graph import check_keras_model
 from tf_wgsef.groups import GroupSet
 from tf_wgsef.penalties import WGSEF, GroupPenalty
 from tf_wgsef.training._check_level import check_level
-from tf_wgsef.training._checks import check_penalty, check_ramp, check_trainable_by_keras
+from tf_wgsef.training._checks import check_count, check_penalty, check_ramp, check_trainable_by_keras
 from tf_wgsef.training._custom_loop import CustomLoop
 from tf_wgsef.training._level import Level
 from tf_wgsef.training._level_callback import LevelCallback
@@ -239,7 +239,11 @@ class ProximalModel(CustomLoop, keras.Model):
 
         Returns:
             The epoch at which the survivors are chosen.
+
+        Raises:
+            InputError: if a number is not whole, ``epochs`` below 1 or ``initial_epoch`` below 0.
         """
+        epochs, initial_epoch = check_count("epochs", epochs, 1), check_count("initial_epoch", initial_epoch)
         begun, start = self._state.number("ramp_epochs") > 0, self._state.number("ramp_start")
         start = min(start, initial_epoch) if begun else initial_epoch
         epochs = max(epochs - start, 1)
@@ -255,8 +259,9 @@ class ProximalModel(CustomLoop, keras.Model):
             steps: its number of batches; None for as many as the last epoch had, if there was one.
 
         Raises:
-            InputError: if ``begin_ramp`` was never called.
+            InputError: if ``begin_ramp`` was never called, or a number is not whole or below 0.
         """
+        epoch, steps = check_count("epoch", epoch), None if steps is None else check_count("steps", steps)
         if not self._state.number("ramp_epochs") > 0:
             raise InputError(
                 f"Expected begin_ramp(epochs) before the first begin_epoch. Received: begin_epoch({epoch}, "
