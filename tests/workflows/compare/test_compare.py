@@ -1,5 +1,6 @@
 """Methods against each other on a tiny network: equal conditions, nothing lost by a kill, a page."""
 
+import dataclasses
 import json
 import math
 
@@ -94,6 +95,59 @@ def test_the_folder_holds_the_page_the_table_and_the_picture(tmp_path):
     assert f"{mean:.2f} ± {deviation:.2f} %" in (tmp_path / "compare.md").read_text()
 
 
+@pytest.fixture
+def told(monkeypatch):
+    """Which runs were made; none trains, and no picture is drawn."""
+    made = []
+
+    def execute(run, data, **options):
+        made.append(run.method)
+        return {**dataclasses.asdict(run), "accuracy": 0.5, "macs": 100}
+
+    monkeypatch.setattr(_sweep, "execute", execute)
+    monkeypatch.setattr(_sweep.MethodsComparison, "save", lambda self, folder, facts: self.rows)
+    return made
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({name: value} for name in ("accuracy", "macs") for value in ("0.9", True, [], {}, -1, 10**400)),
+        {"accuracy": None}, {"accuracy": float("nan")}, {"macs": float("inf")}, {"note": float("nan")},
+        {"method": []}, {"seed": {}}, {"data": None}, {"data": ["a"]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_row_that_is_no_finished_run_is_kept_and_the_run_made_again(tmp_path, told, change):
+    settings = {**QUICK, "methods": ["wgsef"]}
+    tf_wgsef.compare_methods(settings, output=tmp_path)
+    file = tmp_path / "runs.jsonl"
+    first, second = file.read_text().splitlines()
+    file.write_text(first + "\n" + json.dumps({**json.loads(second), **change}) + "\n")
+    before = file.read_text()
+    runs = tf_wgsef.compare_methods(settings, output=tmp_path).runs
+    assert told == ["dense", "wgsef", "wgsef"] and len(runs) == 2
+    assert file.read_text().startswith(before)
+    json.dumps(runs, allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ["runs.jsonl", "compare.html", "compare.md", "compare.png"])
+def test_a_folder_in_a_files_place_is_found_before_training(tmp_path, told, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=f"{name}', which is a folder"):
+        tf_wgsef.compare_methods(QUICK, output=tmp_path)
+    assert told == []
+
+
+def test_an_output_that_is_no_folder_is_left_alone(tmp_path, told):
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    for output in (file, file / "inside", tmp_path / "a\0b"):
+        with pytest.raises(InputError, match="`output` to be a folder"):
+            tf_wgsef.compare_methods(QUICK, output=output)
+    assert file.read_text() == "mine" and told == []
+
+
 def test_report_only_trains_nothing(tmp_path):
     assert tf_wgsef.compare_methods(QUICK, output=tmp_path, report_only=True).runs == []
     assert "no run yet" not in (tmp_path / "compare.md").read_text()
@@ -121,7 +175,7 @@ def test_a_line_that_was_cut_off_is_passed_over_and_the_next_stands_alone(tmp_pa
         stream.write('{"a": 2, "b"')
     append(file, {"a": 3})
     assert read_rows(file) == [{"a": 1}, {"a": 3}]
-    file.write_text(file.read_text() + "[1, 2]\n7\n")
+    file.write_text(file.read_text() + "[1, 2]\n7\n" + "1" * 5000 + '\n{"b": NaN}\n{"b": 1e999}\n')
     assert read_rows(file) == [{"a": 1}, {"a": 3}]
 
 
