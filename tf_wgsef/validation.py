@@ -51,12 +51,29 @@ def check_non_negative(name: str, value: float) -> float:
     Raises:
         InputError: if ``value`` is negative, not finite or not a number.
     """
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
+    if not is_finite_number(value) or value < 0:
         raise InputError(
             f"Expected `{name}` to be a finite number of at least 0. Received: {name}={value!r}."
         )
     return float(value)
+
+
+def is_finite_number(value) -> bool:
+    """Returns whether ``value`` is a real number, no bool, that a float can hold.
+
+    Args:
+        value: anything.
+
+    Example:
+        >>> is_finite_number(3), is_finite_number(10**400), is_finite_number(float("nan"))
+        (True, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def read_tflite(tflite: bytes | str | os.PathLike) -> bytes:

@@ -114,11 +114,30 @@ def test_between_measured_numbers_latency_is_interpolated(inputs, outputs, expec
         (((1, 2), (4,), [[1.0, 2.0]]), r"shape \(2, 1\)"),
         (((1,), (4,), [[np.nan]]), "finite microseconds"),
         (((1,), (4,), [[-1.0]]), "at least 0"),
+        ((5, (4,), [[1.0]]), "whole numbers of channels"),
+        (("a", (4,), [[1.0]]), "whole numbers of channels"),
+        (((8.7,), (4,), [[1.0]]), "whole numbers of channels"),
+        (((10**30,), (4,), [[1.0]]), "whole numbers of channels"),
+        (((1, 2), (4,), [[1.0], [1.0, 2.0]]), "rows of numbers"),
+        (((1,), (4,), [["a"]]), "rows of numbers"),
     ],
 )
 def test_a_row_that_cannot_be(arguments, match):
     with pytest.raises(InputError, match=match):
         LayerLatency(*arguments)
+
+
+@pytest.mark.parametrize("overhead", [np.nan, np.inf, -1, "5", None, 10**400])
+def test_an_overhead_that_cannot_be(overhead):
+    """Every cost would be NaN, which is within no budget and beyond none: one group of a layer would stay."""
+    with pytest.raises(InputError, match="`overhead` to be a finite number of at least 0"):
+        LatencyTable("a board", {}, overhead)
+
+
+@pytest.mark.parametrize("layers", [None, 5, [], {"conv": 3}], ids=str)
+def test_layers_of_a_table_that_are_none(layers):
+    with pytest.raises(InputError, match="`layers` to be"):
+        LatencyTable("a board", layers)
 
 
 def test_a_table_survives_json():

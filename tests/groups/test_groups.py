@@ -179,14 +179,42 @@ def ids(numbers):
         {"weights": {"shape": [1], "numbers": [1.0]}},
         {"members": [{"variable": "h/kernel", "axes": [1], "ids": ids([0, 1, 2, 7]), "rank": 2}]},
         {"members": [{"variable": "h/kernel", "axes": [5], "ids": ids([0, 1, 2, 3]), "rank": 2}]},
+        {"members": [{"variable": "h/kernel", "axes": [0.5], "ids": ids([0, 1, 2, 3]), "rank": 2}]},
+        {"members": [{"variable": "h/kernel", "axes": [1], "ids": ids([0, 1, 2, 3]), "rank": "2"}]},
+        {"members": [{"variable": ["h/kernel"], "axes": [1], "ids": ids([0, 1, 2, 3]), "rank": 2}]},
+        {"members": [{"variable": "h/kernel", "axes": [1], "ids": ids([0, 1, 2, 3]), "rank": 2}] * 2},
+        {"members": [{"variable": "h/kernel", "axes": [1], "ids": ids([0, 1, 2, -1]), "rank": 2}]},
+        {"members": [{"variable": "h/kernel", "axes": [1], "ids": ids(["0", "1", "2", "3"]), "rank": 2}]},
+        {"members": [{"variable": "h/kernel", "axes": [1], "ids": ids([0.9, 1, 2, 3]), "rank": 2}]},
+        {"members": []},
+        {"kind": ["filter"]},
+        {"layers": [1]},
+        {"layers": ["h", "i"]},
+        {"weights": ids([1.0, 1.0, 1.0, None])},
+        {"weights": ids([1.0, 1.0, 1.0, float("nan")])},
+        {"weights": ids([1.0, 1.0, 1.0, -1.0])},
+        {"weights": ids([1.0, 1.0, 1.0, 1e300])},
+        {"layer_of": {"shape": [4], "runs": [[0, 0, 4.0]]}},
+        {"layer_of": {"shape": [-2, -2], "runs": [[0, 0, 4]]}},
+        {"layer_of": {"shape": [10**12], "runs": [[0, 0, 10**12]]}},
     ],
-    ids=["layer", "too many", "a list", "weights", "group", "axis"],
+    ids=str,
 )
 def test_json_that_points_nowhere_is_refused(change):
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, name="h"), keras.layers.Dense(2)])
     text = json.dumps({**json.loads(tf_wgsef.build_groups(model).to_json()), **change})
     with pytest.raises(tf_wgsef.WGSEFError, match="to_json"):
         tf_wgsef.GroupSet.from_json(text)
+
+
+def test_a_short_text_for_more_weights_than_the_model_has_makes_no_array():
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, name="h"), keras.layers.Dense(2)])
+    text = tf_wgsef.build_groups(model).to_json()
+    most = model.count_params()
+    assert tf_wgsef.GroupSet.from_json(text, most=most).num_groups == 4
+    huge = {"shape": [most + 1], "runs": [[0, 0, most + 1]]}
+    with pytest.raises(tf_wgsef.WGSEFError, match=f"more than {most} numbers"):
+        tf_wgsef.GroupSet.from_json(json.dumps({**json.loads(text), "layer_of": huge}), most=most)
 
 
 @pytest.mark.parametrize("factor", [np.nan, np.inf, 1e40, "a"])

@@ -251,3 +251,12 @@ def test_groups_of_ones_own():
 def test_wrong_numbers_are_named(ids, message):
     with pytest.raises(InputError, match=message):
         tf_wgsef.custom_groups(convolutions(), ids)
+
+
+def test_custom_groups_take_a_shared_variable_once():
+    inside = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="d")], name="inside")
+    again = keras.Sequential([keras.Input((4,)), inside.layers[0]], name="again")
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, again(inside(inputs)))
+    with pytest.raises(tf_wgsef.WGSEFError, match="each variable once.*inside/d/kernel.*again/d/kernel"):
+        tf_wgsef.custom_groups(model, {"inside/d/kernel": np.arange(4), "again/d/kernel": np.arange(4)})

@@ -170,6 +170,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
         (dict(budget={"macs": -5}), "above 0"),
         (dict(budget={"macs": True}), "above 0"),
         (dict(budget={"macs": float("nan")}), "above 0"),
+        (dict(budget={"macs": 10**400}), "above 0"),
         (dict(budget={"macs": "half"}), "above 0"),
         (dict(budget={"latency": 30}), "microseconds, table"),
         (dict(budget={"latency": (30, None)}), "microseconds, table"),

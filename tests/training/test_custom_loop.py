@@ -142,6 +142,40 @@ def test_misuse_is_one_clear_line(call, text):
         call()
 
 
+@pytest.mark.parametrize(
+    "value", ["4", None, -1, 2.5, float("nan"), float("inf"), True, [4], 10**400], ids=str
+)
+def test_epochs_and_batches_are_whole_numbers(value):
+    with pytest.raises(InputError, match="`epochs` to be a whole number of at least 1"):
+        sparse_mlp().begin_ramp(value)
+    with pytest.raises(InputError, match="`initial_epoch` to be a whole number of at least 0"):
+        sparse_mlp().begin_ramp(4, initial_epoch=value)
+    with pytest.raises(InputError, match="`epoch` to be a whole number of at least 0"):
+        begun().begin_epoch(value, 4)
+    if value is not None:
+        with pytest.raises(InputError, match="`steps` to be a whole number of at least 0"):
+            begun().begin_epoch(0, value)
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), -0.1, True, 10**400], ids=str)
+def test_a_rate_that_is_none_leaves_the_weights_alone(rate):
+    sparse = begun()
+    before = sparse.get_weights()
+    with (
+        pytest.raises(InputError, match="a number of at least 0: the learning rate"),
+        sparse.proximal_step(rate),
+    ):
+        pass
+    for now, then in zip(sparse.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("state", [5, [], [[], [], []]], ids=str)
+def test_a_state_that_is_none_says_what_one_is(state):
+    with pytest.raises(InputError, match="three lists of"):
+        begun().stateless_proximal_step(optimizers.SGD(0.05), [], state)
+
+
 # --- the loops of docs/training.md ---
 
 LOOPS = ("tensorflow", "torch", "jax")

@@ -70,3 +70,15 @@ def test_a_budget_below_the_floors_says_the_smallest():
         tf_wgsef.sparsify(wide(), budget={"macs": 259}, floor=floors)
     # 4 inputs, 2 outputs: 40 + 100 + 100 + 20
     assert np.isclose(tf_wgsef.sparsify(wide(), budget={"macs": 260}, floor=floors).level.budget.amount, 260)
+
+
+@pytest.mark.parametrize("huge", [10**30, 10**400])
+@pytest.mark.parametrize("level", LEVELS.values(), ids=LEVELS)
+def test_numbers_that_no_array_holds_keep_whole_layers(level, huge):
+    every = {"budget": {"macs": 1.0}} if "budget" in level else {"sparsity": 0.0}
+    for arguments in (dict(floor=huge), dict(floor={"h1": huge}), dict(round_to=huge)):
+        sparse = tf_wgsef.sparsify(wide(), **{**level, **every, **arguments})
+        floors = {layer: floor for pool in sparse.level.pools for layer, floor in pool.floors.items()}
+        assert floors[0] == sparse.groups.sizes[0]
+        sparse.freeze()
+        assert sparse.live_groups() == dict(zip(sparse.groups.layers, sparse.groups.sizes, strict=True))

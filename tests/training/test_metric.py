@@ -165,3 +165,13 @@ def test_a_metric_that_cannot_be():
     sparse = sparse_mlp(optimizers.SGD(0.01), metric="group")
     with pytest.raises(InputError, match="Adadelta, Adagrad, Adam, .*Received: SGD"):
         sparse.fit(*data(), epochs=2, verbose=0)
+
+
+def test_weights_that_the_optimizer_does_not_update_have_no_metric():
+    """Layers that are not trainable are pruned too, but no optimizer knows a scale of theirs."""
+    model = mlp()
+    model.get_layer("h1").trainable = False
+    sparse = tf_wgsef.sparsify(model, sparsity=0.5, metric="group")
+    sparse.compile(optimizers.Adam(0.01), "mse")
+    with pytest.raises(InputError, match="holds nothing for .*h1/kernel"):
+        sparse.fit(*data(), epochs=2, verbose=0)

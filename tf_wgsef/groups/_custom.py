@@ -34,6 +34,7 @@ def custom_groups(model, ids: Mapping[str, np.ndarray], *, label: str = "custom"
     if not isinstance(ids, Mapping) or not ids:
         raise InputError(f"Expected `ids` as {{'layer/variable': numbers}}. Received: ids={ids!r}.")
     variables = variables_by_key(check_keras_model(model), list(ids))
+    _check_once(list(ids), variables)
     members = tuple(
         _member(key, np.asarray(numbers), variable)
         for (key, numbers), variable in zip(ids.items(), variables, strict=True)
@@ -47,6 +48,17 @@ def custom_groups(model, ids: Mapping[str, np.ndarray], *, label: str = "custom"
             f"Expected every group from 0 to {count - 1} to hold a weight. Received: none in {missing}."
         )
     return GroupSet("custom", (label,), np.zeros(count, dtype=np.int64), np.ones(count), members)
+
+
+def _check_once(keys: list[str], variables: list) -> None:
+    first: dict[int, str] = {}
+    for key, variable in zip(keys, variables, strict=True):
+        other = first.setdefault(id(variable), key)
+        if other != key:
+            raise InputError(
+                f"Expected each variable once. Received: {other!r} and {key!r}, which are one variable of a "
+                f"layer that models share. Leave one of them out."
+            )
 
 
 def _member(key: str, numbers: np.ndarray, variable) -> Member:

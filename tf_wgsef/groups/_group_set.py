@@ -145,8 +145,13 @@ class GroupSet:
         )
 
     @classmethod
-    def from_json(cls, text: str) -> "GroupSet":
+    def from_json(cls, text: str, *, most: int | None = None) -> "GroupSet":
         """Reads what ``to_json`` wrote.
+
+        Args:
+            text: of ``to_json``.
+            most: how many weights the model has, if that is known: a text that asks for longer arrays, which
+                a few letters can, is refused before any is made.
 
         Raises:
             InputError: if ``text`` is no JSON of groups.
@@ -157,7 +162,9 @@ class GroupSet:
                 raise ValueError(f"schema {data['schema']!r}")
             members, shifts = (
                 tuple(
-                    Member(m["variable"], tuple(m["axes"]), from_runs(m["ids"], np.int64), m["rank"])
+                    Member(
+                        m["variable"], tuple(m["axes"]), from_runs(m["ids"], np.int64, most=most), m["rank"]
+                    )
                     for m in rows
                 )
                 for rows in (data["members"], data.get("shifts", []))
@@ -165,26 +172,48 @@ class GroupSet:
             groups = cls(
                 kind=data["kind"],
                 layers=tuple(data["layers"]),
-                layer_of=from_runs(data["layer_of"], np.int64),
-                weights=from_runs(data["weights"], np.float64),
+                layer_of=from_runs(data["layer_of"], np.int64, most=most),
+                weights=from_runs(data["weights"], np.float64, most=most),
                 members=members,
                 shifts=shifts,
             )
+            groups._check_names()
             groups._check_sizes()
             return groups
-        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
             raise InputError(
                 f"Expected a JSON text written by GroupSet.to_json ({_SCHEMA}). Received: {error}."
             ) from error
 
+    def _check_names(self) -> None:
+        """Raises ValueError if a name is none, or two are equal that must not be."""
+        variables = [member.variable for member in (*self.members, *self.shifts)]
+        if not all(isinstance(name, str) for name in (self.kind, *self.layers, *variables)):
+            raise ValueError("a name that is no text")
+        for names in (self.layers, variables):
+            if len(set(names)) != len(names):
+                raise ValueError(f"a name twice among {', '.join(names)}")
+
     def _check_sizes(self) -> None:
-        """Raises ValueError if a number points at no group, layer or axis."""
+        """Raises ValueError if a number points at no group, layer or axis, or a layer or group is empty."""
         if self.layer_of.ndim != 1 or self.weights.shape != self.layer_of.shape:
             raise ValueError("as many weights as groups are needed")
         if self.layer_of.size and not 0 <= self.layer_of.min() <= self.layer_of.max() < len(self.layers):
             raise ValueError("layer_of points at no layer")
+        if (self.sizes == 0).any():
+            raise ValueError("a layer without groups")
+        if (self.weights < 0).any() or (self.weights > np.finfo(np.float32).max).any():
+            raise ValueError("weights below 0 or beyond float32")
         for member in (*self.members, *self.shifts):
             if member.ids.size and not -1 <= member.ids.min() <= member.ids.max() < self.num_groups:
                 raise ValueError(f"{member.variable!r} points at no group")
-            if member.ids.ndim != len(member.axes) or not all(0 <= a < member.rank for a in member.axes):
+            if member.ids.ndim != len(member.axes) or any(
+                axis not in range(start, member.rank)
+                for start, axis in zip((0, *(a + 1 for a in member.axes)), member.axes, strict=False)
+            ):
                 raise ValueError(f"{member.variable!r} has no such axes")
+        holds = np.zeros(self.num_groups + 1, bool)  # the last entry takes the -1 of entries in no group
+        for member in self.members:
+            holds[member.ids.reshape(-1)] = True
+        if not holds[:-1].all():
+            raise ValueError(f"no weight in group {np.flatnonzero(~holds[:-1])[0]}")

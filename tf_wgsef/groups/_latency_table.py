@@ -2,10 +2,13 @@
 
 import dataclasses
 import json
+import operator
+from collections.abc import Mapping
 
 import numpy as np
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.validation import check_non_negative
 
 _SCHEMA = "tf_wgsef.LatencyTable/1"
 
@@ -25,9 +28,15 @@ class LayerLatency:
     microseconds: np.ndarray
 
     def __post_init__(self):
-        object.__setattr__(self, "inputs", tuple(int(n) for n in self.inputs))
-        object.__setattr__(self, "outputs", tuple(int(n) for n in self.outputs))
-        object.__setattr__(self, "microseconds", np.asarray(self.microseconds, dtype=np.float64))
+        try:
+            object.__setattr__(self, "inputs", tuple(operator.index(n) for n in self.inputs))
+            object.__setattr__(self, "outputs", tuple(operator.index(n) for n in self.outputs))
+            object.__setattr__(self, "microseconds", np.asarray(self.microseconds, dtype=np.float64))
+            np.asarray((*self.inputs, *self.outputs), dtype=np.int64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(
+                f"Expected whole numbers of channels, and microseconds as rows of numbers. Received: {error}."
+            ) from error
         for counts in (self.inputs, self.outputs):
             if not counts or counts[0] < 1 or (np.diff(counts) <= 0).any():
                 raise InputError(
@@ -74,6 +83,14 @@ class LatencyTable:
     device: str
     layers: dict[str, LayerLatency]
     overhead: float = 0.0
+
+    def __post_init__(self):
+        rows = self.layers.values() if isinstance(self.layers, Mapping) else (None,)
+        if not all(isinstance(row, LayerLatency) for row in rows):
+            raise InputError(
+                f"Expected `layers` to be {{layer name: LayerLatency}}. Received: layers={self.layers!r}."
+            )
+        object.__setattr__(self, "overhead", check_non_negative("overhead", self.overhead))
 
     def check(self, name: str, inputs: int, outputs: int) -> None:
         """Checks that a layer of a model is the one that was measured.
@@ -126,7 +143,7 @@ class LatencyTable:
                 raise ValueError(f"schema {data['schema']!r}")
             layers = {name: LayerLatency(**row) for name, row in data["layers"].items()}
             return cls(str(data["device"]), layers, float(data["overhead"]))
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise InputError(
                 f"Expected a JSON text written by LatencyTable.to_json ({_SCHEMA}). Received: {error}."
             ) from error

@@ -49,17 +49,43 @@ def _starts(flat: np.ndarray) -> list[int]:
     return starts
 
 
-def from_runs(data: dict, dtype) -> np.ndarray:
+def from_runs(data: dict, dtype, *, most: int | None = None) -> np.ndarray:
     """Reads what ``to_runs`` made.
+
+    Args:
+        data: of ``to_runs``.
+        dtype: that of the array.
+        most: no array that is longer is made; a billion if None.
 
     Raises:
         ValueError, TypeError, KeyError: if it did not make it.
     """
-    size = math.prod(data["shape"])
+    shape = data["shape"]
+    if not all(_is_whole(size) and size >= 0 for size in shape):
+        raise ValueError(f"the shape {shape!r}")
+    size, most = math.prod(shape), _MOST if most is None else most
+    if size > most:
+        raise ValueError(f"the shape {shape} of more than {most} numbers")
     if "numbers" in data:
-        return np.array(data["numbers"], dtype=dtype).reshape(data["shape"])
+        return _of_kind(np.array(data["numbers"]), dtype).reshape(shape)
     runs = data["runs"]
-    if size > _MOST or any(count < 1 for _, _, count in runs) or sum(run[2] for run in runs) != size:
-        raise ValueError(f"runs of {sum(run[2] for run in runs)} numbers for the shape {data['shape']}")
+    if any(not _is_whole(count) or count < 1 for _, _, count in runs):
+        raise ValueError("runs whose counts are not whole numbers of at least 1")
+    if sum(run[2] for run in runs) != size:
+        raise ValueError(f"runs of {sum(run[2] for run in runs)} numbers for the shape {shape}")
+    for first, step, count in runs:
+        _of_kind(np.array([first, step, first + step * (count - 1)]), dtype)
     parts = [first + step * np.arange(count) for first, step, count in runs]
-    return np.concatenate([np.zeros(0, dtype), *parts]).astype(dtype).reshape(data["shape"])
+    return np.concatenate([np.zeros(0, dtype), *parts]).astype(dtype).reshape(shape)
+
+
+def _is_whole(number) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)
+
+
+def _of_kind(numbers: np.ndarray, dtype) -> np.ndarray:
+    """The numbers in ``dtype``, if it holds them: whole ones stay whole, none is a text or infinite."""
+    kinds = "i" if np.dtype(dtype).kind == "i" else "iuf"
+    if numbers.size and (numbers.dtype.kind not in kinds or not np.isfinite(numbers).all()):
+        raise ValueError(f"values that are no {np.dtype(dtype)} numbers")
+    return numbers.astype(dtype)

@@ -6,6 +6,7 @@ import numbers
 import numpy as np
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.validation import is_finite_number
 
 
 def is_static(x) -> bool:
@@ -110,8 +111,7 @@ def check_above(name: str, value: float, bound: float) -> float:
     Raises:
         InputError: if it does not, or is not finite or not a number.
     """
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not value > bound:
+    if not is_finite_number(value) or not value > bound:
         raise InputError(
             f"Expected `{name}` to be a finite number above {bound:g}. Received: {name}={value!r}. "
             f"Leave it out for the usual one."

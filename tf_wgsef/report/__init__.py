@@ -4,6 +4,7 @@ from tf_wgsef.report._channel_graph_plot import check_graph_file as check_graph_
 from tf_wgsef.report._channel_graph_plot import plot_channel_graph as plot_channel_graph
 from tf_wgsef.report._explain import explain_latency as explain_latency
 from tf_wgsef.report._html import render_html as render_html
+from tf_wgsef.report._methods import FIGURES as FIGURES
 from tf_wgsef.report._methods import MethodRow as MethodRow
 from tf_wgsef.report._methods import best_methods as best_methods
 from tf_wgsef.report._methods import method_rows as method_rows

@@ -1,14 +1,13 @@
 """A budget: how much of what the model costs may stay, and which groups make the best of it."""
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Mapping
 
 import numpy as np
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.groups import UNITS, GroupCosts, LatencyTable
+from tf_wgsef.validation import is_finite_number
 
 _ROUNDS = 6
 """Choices and costs depend on each other; the choice rarely changes after the third round."""
@@ -44,13 +43,31 @@ class Budget:
 
     @classmethod
     def from_config(cls, config: dict) -> "Budget":
-        """Makes the budget again from ``get_config()``."""
-        table = config["table"]
-        return cls(**{**config, "table": None if table is None else LatencyTable.from_json(table)})
+        """Makes the budget again from ``get_config()``.
+
+        Raises:
+            InputError: if ``config`` is no such configuration.
+        """
+        try:
+            unit, amount, table, evenly = (config[name] for name in ("unit", "amount", "table", "evenly"))
+            known = unit in UNITS and (unit == "latency") == (table is not None)
+        except (KeyError, TypeError) as error:
+            raise _no_budget(config) from error
+        if not known or not isinstance(evenly, bool):
+            raise _no_budget(config)
+        table = None if table is None else LatencyTable.from_json(table)
+        return cls(unit, _positive(unit, amount), table, evenly)
 
     def __str__(self):
         amount = f"{self.amount:,.1f} µs" if self.unit == "latency" else f"{self.amount:,.0f} {self.unit}"
         return f"{amount}{f' on {self.table.device}' if self.table else ''}"
+
+
+def _no_budget(config) -> InputError:
+    return InputError(
+        f"Expected a configuration made by Budget.get_config. Received: {config!r}. Load a file that was not "
+        f"changed by hand."
+    )
 
 
 def read_budget(budget, model, groups, *, evenly: bool) -> Budget:
@@ -91,8 +108,7 @@ def _microseconds_and_table(asked) -> tuple[float, LatencyTable]:
 
 
 def _positive(unit: str, asked) -> float:
-    number = isinstance(asked, numbers.Real) and not isinstance(asked, bool)
-    if not number or not math.isfinite(asked) or asked <= 0:
+    if not is_finite_number(asked) or asked <= 0:
         raise InputError(
             f"Expected a budget of {unit} above 0: a share such as 0.3, or an amount. Received: {asked!r}."
         )

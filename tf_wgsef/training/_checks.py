@@ -5,6 +5,8 @@ import numbers
 import keras
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.penalties import GroupPenalty
+from tf_wgsef.validation import is_finite_number
 
 
 def check_trainable_by_keras(model):
@@ -17,6 +19,27 @@ def check_trainable_by_keras(model):
                 f"model.outputs), and its loss to compile()."
             )
     return model
+
+
+def check_penalty(penalty):
+    """Returns ``penalty`` if it is a ``GroupPenalty``; else raises InputError."""
+    if not isinstance(penalty, GroupPenalty):
+        raise InputError(
+            f"Expected `penalty` to be a GroupPenalty. Received: penalty={penalty!r}. Pass "
+            f"tf_wgsef.GroupLasso(strength=0.01), say; tf_wgsef.sparsify takes names too."
+        )
+    return penalty
+
+
+def check_count(name: str, value: int, least: int = 0) -> int:
+    """Returns ``value`` as an int if it is a whole number of at least ``least``; else raises InputError."""
+    whole = isinstance(value, numbers.Integral) and is_finite_number(value)
+    if not whole or value < least:
+        raise InputError(
+            f"Expected `{name}` to be a whole number of at least {least}. Received: {name}={value!r}. "
+            f"Epochs and batches are counted from 0."
+        )
+    return int(value)
 
 
 def check_ramp(ramp: float) -> float:

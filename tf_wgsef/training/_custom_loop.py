@@ -2,11 +2,13 @@
 
 import contextlib
 import dataclasses
+import numbers
 
 import keras
 from keras import ops
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.validation import is_finite_number
 
 
 class CustomLoop:
@@ -94,11 +96,19 @@ class CustomLoop:
                 f"optimizer={optimizer!r}. Pass keras.optimizers.SGD(0.1), say."
             )
         variables = (self.trainable_variables, self.non_trainable_variables, optimizer.variables)
-        mapping = [
-            pair
-            for known, values in zip(variables, state, strict=True)
-            for pair in zip(known, values, strict=True)
-        ]
+        try:
+            mapping = [
+                pair
+                for known, values in zip(variables, state, strict=True)
+                for pair in zip(known, values, strict=True)
+            ]
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"Expected `state` to be the values of sparse.trainable_variables, "
+                f"sparse.non_trainable_variables and optimizer.variables, three lists of "
+                f"{', '.join(str(len(known)) for known in variables)}. Received: something else ({error}). "
+                f"Build the optimizer with optimizer.build(sparse.trainable_variables) first."
+            ) from error
         with keras.StatelessScope(state_mapping=mapping) as scope, self.proximal_step(optimizer):
             optimizer.apply(gradients, self.trainable_variables)
         return tuple([scope.get_current_value(variable) for variable in known] for known in variables)
@@ -142,6 +152,8 @@ class CustomLoop:
 
 def _learning_rate(value):
     """The learning rate of an optimizer of another kind, a scalar tensor."""
+    if isinstance(value, numbers.Real) and not (is_finite_number(value) and value >= 0):
+        raise _not_a_rate(value)
     try:
         rate = ops.convert_to_tensor(value, dtype="float32")
     except (TypeError, ValueError) as error:
@@ -153,6 +165,6 @@ def _learning_rate(value):
 
 def _not_a_rate(value) -> InputError:
     return InputError(
-        f"Expected a keras.optimizers.Optimizer, or a number: the learning rate of an update made in another "
-        f"way. Received: {value!r}. Of torch.optim pass optimizer.param_groups[0]['lr']."
+        f"Expected a keras.optimizers.Optimizer, or a number of at least 0: the learning rate of an update "
+        f"made in another way. Received: {value!r}. Of torch.optim pass optimizer.param_groups[0]['lr']."
     )

@@ -36,8 +36,10 @@ def layer_floors(floor, groups: GroupSet, round_to: int = 1) -> np.ndarray:
         next((number for pattern, number in floors.items() if _fits(name, pattern)), 1)
         for name in groups.layers
     ]
-    blocks = -(-np.array(found, dtype=np.int64) // round_to)
-    return np.minimum(blocks * round_to, groups.sizes)
+    # Python's whole numbers: of those that users pass, none is too large.
+    rounded = [-(-number // round_to) * round_to for number in found]
+    pairs = zip(rounded, groups.sizes.tolist(), strict=True)
+    return np.array([min(number, size) for number, size in pairs], dtype=np.int64)
 
 
 def names_layer(floor, name: str) -> bool:

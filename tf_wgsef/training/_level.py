@@ -161,22 +161,37 @@ class Level:
         }
 
     @classmethod
-    def from_config(cls, config: dict) -> "Level":
-        """Makes the level again from ``get_config()``."""
-        return cls(
-            tuple(
-                Pool(
-                    **{
-                        **pool,
-                        "groups": from_runs(pool["groups"], np.int64),
-                        "layer_of": from_runs(pool["layer_of"], np.int64),
-                        "floor": tuple(floor) if isinstance(floor := pool["floor"], list) else floor,
-                    }
-                )
-                for pool in config["pools"]
-            ),
-            None if config.get("budget") is None else Budget.from_config(config["budget"]),
-        )
+    def from_config(cls, config: dict, *, most: int | None = None) -> "Level":
+        """Makes the level again from ``get_config()``.
+
+        Args:
+            config: of ``get_config``.
+            most: the number of groups of the model, if it is known: no pool has more.
+
+        Raises:
+            InputError: if ``config`` is no such configuration.
+        """
+        try:
+            pools = tuple(_pool_of(pool, most) for pool in config["pools"])
+            budget = config.get("budget")
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+            raise InputError(
+                f"Expected a configuration made by Level.get_config. Received: {type(error).__name__} "
+                f"({error}). Load a file that was not changed by hand."
+            ) from error
+        return cls(pools, None if budget is None else Budget.from_config(budget))
+
+
+def _pool_of(config: dict, most: int | None) -> Pool:
+    floor = config["floor"]
+    return Pool(
+        **{
+            **config,
+            "groups": from_runs(config["groups"], np.int64, most=most),
+            "layer_of": from_runs(config["layer_of"], np.int64, most=most),
+            "floor": tuple(floor) if isinstance(floor, list) else floor,
+        }
+    )
 
 
 def preset_level(
@@ -212,7 +227,8 @@ def preset_level(
             f"budget={budget!r}. Pass sparsity=0.75 to remove three quarters, k to say how many groups stay, "
             f'or budget={{"macs": 0.3}} to say what may stay of the cost.'
         )
-    round_to = check_positive_int("round_to", round_to)
+    # No layer has more groups: a larger multiple keeps all of each too.
+    round_to = min(check_positive_int("round_to", round_to), max(groups.num_groups, 1))
     floors = layer_floors(floor, groups, round_to)
     if budget is not None:
         if not names_layer(floor, BRANCHES):

@@ -57,6 +57,13 @@ def read_scales(optimizer, variables, read: Callable, updates) -> list:
     scales = []
     for variable in variables:
         name = variable.path.replace("/", "_")
+        if not all(found.get(f"{name}_{slot}") for slot in slots):
+            raise InputError(
+                f"Expected an optimizer that updates all weights in groups, for metric='group'. Received: "
+                f"{type(optimizer).__name__}, which holds nothing for {variable.path}: it is not trainable, "
+                f"or the optimizer is another model's, or not built. Use metric='euclidean', or name what is "
+                f"not trainable in `skip`."
+            )
         values = [ops.cast(read(found[f"{name}_{slot}"].pop(0)), "float32") for slot in slots]
         scales.append(formula(optimizer, ops.cast(updates, "float32"), *values))
     return scales

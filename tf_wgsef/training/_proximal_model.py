@@ -11,7 +11,8 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.graph import check_keras_model
 from tf_wgsef.groups import GroupSet
 from tf_wgsef.penalties import WGSEF, GroupPenalty
-from tf_wgsef.training._checks import check_ramp, check_trainable_by_keras
+from tf_wgsef.training._check_level import check_level
+from tf_wgsef.training._checks import check_count, check_penalty, check_ramp, check_trainable_by_keras
 from tf_wgsef.training._custom_loop import CustomLoop
 from tf_wgsef.training._level import Level
 from tf_wgsef.training._level_callback import LevelCallback
@@ -89,8 +90,9 @@ class ProximalModel(CustomLoop, keras.Model):
                 f"Expected both `groups` and `level`, or neither. Received: no "
                 f"{'groups' if groups is None else 'level'}. Use tf_wgsef.sparsify(model, sparsity=0.75)."
             )
+        check_level(level, groups)
         self.groups, self.level, self.ramp = groups, level, check_ramp(ramp)
-        self.penalty = WGSEF(1) if penalty is None else penalty
+        self.penalty = WGSEF(1) if penalty is None else check_penalty(penalty)
         self.update, self.metric = update_rule(update), check_metric(metric)
         check_rule(self.update, self.penalty, self.metric)
         self.at_level_before_freeze = False
@@ -237,7 +239,11 @@ class ProximalModel(CustomLoop, keras.Model):
 
         Returns:
             The epoch at which the survivors are chosen.
+
+        Raises:
+            InputError: if a number is not whole, ``epochs`` below 1 or ``initial_epoch`` below 0.
         """
+        epochs, initial_epoch = check_count("epochs", epochs, 1), check_count("initial_epoch", initial_epoch)
         begun, start = self._state.number("ramp_epochs") > 0, self._state.number("ramp_start")
         start = min(start, initial_epoch) if begun else initial_epoch
         epochs = max(epochs - start, 1)
@@ -253,8 +259,9 @@ class ProximalModel(CustomLoop, keras.Model):
             steps: its number of batches; None for as many as the last epoch had, if there was one.
 
         Raises:
-            InputError: if ``begin_ramp`` was never called.
+            InputError: if ``begin_ramp`` was never called, or a number is not whole or below 0.
         """
+        epoch, steps = check_count("epoch", epoch), None if steps is None else check_count("steps", steps)
         if not self._state.number("ramp_epochs") > 0:
             raise InputError(
                 f"Expected begin_ramp(epochs) before the first begin_epoch. Received: begin_epoch({epoch}, "
@@ -302,11 +309,25 @@ class ProximalModel(CustomLoop, keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Makes the model again from ``get_config()``."""
+        """Makes the model again from ``get_config()``.
+
+        Raises:
+            InputError: if ``config`` is no such configuration.
+        """
+        missing = [
+            name for name in ("model", "groups", "level", "penalty", "ramp", "name") if name not in config
+        ]
+        if missing:
+            raise InputError(
+                f"Expected a configuration made by ProximalModel.get_config. Received: one without "
+                f"{missing[0]!r}. Load a file that was not changed by hand."
+            )
+        model = check_keras_model(keras.saving.deserialize_keras_object(config["model"], custom_objects))
+        groups = GroupSet.from_json(config["groups"], most=model.count_params())
         return cls(
-            keras.saving.deserialize_keras_object(config["model"], custom_objects),
-            GroupSet.from_json(config["groups"]),
-            Level.from_config(config["level"]),
+            model,
+            groups,
+            Level.from_config(config["level"], most=groups.num_groups),
             penalty=keras.saving.deserialize_keras_object(config["penalty"], custom_objects),
             ramp=config["ramp"],
             update=keras.saving.deserialize_keras_object(config.get("update", "prox"), custom_objects),

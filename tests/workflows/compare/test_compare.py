@@ -1,5 +1,6 @@
 """Methods against each other on a tiny network: equal conditions, nothing lost by a kill, a page."""
 
+import dataclasses
 import json
 import math
 
@@ -144,16 +145,14 @@ def files(tmp_path):
 
 def test_models_and_data_of_ones_own(files, tmp_path):
     settings = {name: value for name, value in QUICK.items() if name != "recipe"}
-    comparison = tf_wgsef.compare_methods({**settings, **files, "epochs": 10, "batch": 8}, output=tmp_path / "out")
+    settings |= {**files, "epochs": 10, "batch": 8}
+    comparison = tf_wgsef.compare_methods(settings, output=tmp_path / "out")
     dense = comparison.runs[0]
     assert dense["recipe"].startswith("mine ") and dense["data"] == "mine.npz"
     assert dense["accuracy"] > 0.6  # a third by chance: the loss knows that the outputs are shares
     # Another file of the same name is another recipe: nothing of the old one is taken for it.
-    other = keras.Sequential(
-        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(9), keras.layers.Dense(3)]
-    )
-    other.save(files["model"])
-    again = tf_wgsef.compare_methods({**settings, **files}, output=tmp_path / "out", report_only=True)
+    flat(9, 3).save(files["model"])
+    again = tf_wgsef.compare_methods(settings, output=tmp_path / "out", report_only=True)
     assert again.runs == []
 
 
@@ -171,9 +170,7 @@ def test_files_that_do_not_fit_each_other(files, tmp_path):
     with pytest.raises(InputError, match="Expected a file.*No such file"):
         Settings(model="nothing.keras", data=files["data"])
     keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)]).save(tmp_path / "flat.keras")
-    keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]).save(
-        tmp_path / "two.keras"
-    )
+    flat(2).save(tmp_path / "two.keras")
     for name in ("flat", "two"):
         settings = Settings(model=str(tmp_path / f"{name}.keras"), data=files["data"])
         with pytest.raises(
@@ -183,6 +180,59 @@ def test_files_that_do_not_fit_each_other(files, tmp_path):
     np.savez(tmp_path / "short.npz", x=np.zeros((3, 8, 8, 1)), y=np.zeros(3))
     with pytest.raises(InputError, match="x_train, y_train, x_test and y_test"):
         Settings(model=files["model"], data=str(tmp_path / "short.npz")).recipe_itself()
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Which runs were made; none trains, and no picture is drawn."""
+    made = []
+
+    def execute(run, *arguments, **options):
+        made.append(run.method)
+        return {**dataclasses.asdict(run), "accuracy": 0.5, "macs": 100}
+
+    monkeypatch.setattr(_sweep, "execute", execute)
+    monkeypatch.setattr(_sweep.MethodsComparison, "save", lambda self, folder, facts: self.rows)
+    return made
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({name: value} for name in ("accuracy", "macs") for value in ("0.9", True, [], {}, -1, 10**400)),
+        {"accuracy": None}, {"accuracy": float("nan")}, {"macs": float("inf")}, {"note": float("nan")},
+        {"method": []}, {"seed": {}}, {"data": None}, {"data": ["a"]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_row_that_is_no_finished_run_is_kept_and_the_run_made_again(tmp_path, told, change):
+    settings = {**QUICK, "methods": ["wgsef"]}
+    tf_wgsef.compare_methods(settings, output=tmp_path)
+    file = tmp_path / "runs.jsonl"
+    first, second = file.read_text().splitlines()
+    file.write_text(first + "\n" + json.dumps({**json.loads(second), **change}) + "\n")
+    before = file.read_text()
+    runs = tf_wgsef.compare_methods(settings, output=tmp_path).runs
+    assert told == ["dense", "wgsef", "wgsef"] and len(runs) == 2
+    assert file.read_text().startswith(before)
+    json.dumps(runs, allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ["runs.jsonl", "compare.html", "compare.md", "compare.png"])
+def test_a_folder_in_a_files_place_is_found_before_training(tmp_path, told, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=f"{name}', which is a folder"):
+        tf_wgsef.compare_methods(QUICK, output=tmp_path)
+    assert told == []
+
+
+def test_an_output_that_is_no_folder_is_left_alone(tmp_path, told):
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    for output in (file, file / "inside", tmp_path / "a\0b"):
+        with pytest.raises(InputError, match="`output` to be a folder"):
+            tf_wgsef.compare_methods(QUICK, output=output)
+    assert file.read_text() == "mine" and told == []
 
 
 def test_report_only_trains_nothing(tmp_path):
@@ -222,7 +272,7 @@ def test_a_line_that_was_cut_off_is_passed_over_and_the_next_stands_alone(tmp_pa
         stream.write('{"a": 2, "b"')
     append(file, {"a": 3})
     assert read_rows(file) == [{"a": 1}, {"a": 3}]
-    file.write_text(file.read_text() + "[1, 2]\n7\n")
+    file.write_text(file.read_text() + "[1, 2]\n7\n" + "1" * 5000 + '\n{"b": NaN}\n{"b": 1e999}\n')
     assert read_rows(file) == [{"a": 1}, {"a": 3}]
 
 

@@ -1,9 +1,13 @@
 """What a comparison can be asked to do, and what is said where it cannot."""
 
+import dataclasses
+import json
+
+import numpy as np
 import pytest
 
 from tf_wgsef.errors import InputError
-from tf_wgsef.workflows.compare import RECIPES, Settings, load_settings, read_settings
+from tf_wgsef.workflows.compare import RECIPES, Run, Settings, load_settings, read_settings
 
 
 def test_every_method_runs_with_every_level_and_seed_and_the_dense_one_once_per_seed():
@@ -65,12 +69,39 @@ def test_a_level_is_a_share_of_the_groups_or_a_budget():
         (dict(strength=0.1), "`strength` to be"),
         (dict(groups="filters"), "`groups` to be of: filter"),
         (dict(method=["wgsef"]), "`settings` to be of: recipe, .*Received: 'method'"),
+        (["recipe"], "settings as a mapping"),
+        (5, "settings as a mapping"),
+        (dict(seeds=[2**32]), "`seeds` to be whole numbers"),
+        (dict(seeds=[True]), "`seeds` to be whole numbers"),
+        (dict(ramp=0.0), "`ramp` to be a number above 0"),
+        (dict(learning_rate=10**400), "`learning_rate` to be a number above 0"),
+        (dict(weight_decay=10**400), "`weight_decay` to be a finite number"),
+        (dict(validation=[]), "`validation`"),
+        (dict(validation=""), "`validation`"),
+        (dict(validation=None), "`validation`"),
+        (dict(augment="no"), "`augment` to be true or false"),
+        (dict(augment=[]), "`augment` to be true or false"),
+        (dict(latency="no"), "`latency` to be true or false"),
+        (dict(latency=None), "`latency` to be true or false"),
+        (dict(strength={"wgsef": [0.1, 0.2]}), "methods that have one: wgsef_plain, .*Received: 'wgsef'"),
+        (dict(strength={"ssl": [None]}), "Received: None of 'ssl'"),
     ],
 )
 def test_what_cannot_be_gets_one_clear_line(settings, message):
     with pytest.raises(InputError, match=message) as caught:
         read_settings(settings)
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpy_become_those_that_a_file_takes():
+    settings = Settings(
+        methods=("ssl",), levels=(np.float32(0.5),), seeds=(np.int64(1),), epochs=np.int64(3),
+        ramp=np.float32(0.5),
+        samples=np.int64(9), validation=np.int64(4), batch=np.int64(2), learning_rate=np.float32(0.5),
+        weight_decay=np.float32(0.5), clip=np.float32(0.5), strength={"ssl": (np.float32(0.5), 1)},
+    )  # fmt: skip
+    for run in settings.runs():
+        assert Run(**json.loads(json.dumps(dataclasses.asdict(run)))) == run
 
 
 def test_a_configuration_file(tmp_path):
@@ -83,7 +114,14 @@ def test_a_configuration_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"levels = [", "which is none"), (b"\xff\xfe", "which is none"), (b"speed = 3", "Received: 'speed'")],
+    [
+        (b"levels = [", "which is none"),
+        (b"\xff\xfe", "which is none"),
+        (b"speed = 3", "Received: 'speed'"),
+        (b"samples = " + b"1" * 5000, "which is none"),
+        (b"levels = " + b"[" * 20_000, "which is none"),
+        (b"levels = [1979-05-27]", "`levels` in"),
+    ],
 )
 def test_a_configuration_file_that_is_none(tmp_path, content, message):
     file = tmp_path / "compare.toml"

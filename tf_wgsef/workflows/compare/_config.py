@@ -33,11 +33,13 @@ def load_settings(path: str | os.PathLike) -> Settings:
     file = pathlib.Path(path)
     try:
         return read_settings(tomllib.loads(file.read_text("utf-8")))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(
             f"Expected a TOML file. Received: {str(file)!r} ({error.strerror or error})."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of 5000 digits, [[[[…
         raise InputError(
             f"Expected a TOML file. Received: {str(file)!r}, which is none ({error})."
         ) from error

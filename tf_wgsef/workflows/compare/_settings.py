@@ -2,12 +2,12 @@
 
 import dataclasses
 import itertools
-import math
+import numbers
 from collections.abc import Mapping
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.groups import KINDS
-from tf_wgsef.validation import check_non_negative, check_positive_int, check_share
+from tf_wgsef.validation import check_non_negative, check_positive_int, check_share, is_finite_number
 from tf_wgsef.workflows.compare._methods import METHODS
 from tf_wgsef.workflows.compare._own import own_name, own_recipe
 from tf_wgsef.workflows.compare._recipes import RECIPES, Recipe
@@ -135,24 +135,44 @@ class Settings:
             )
         for method in (*self.methods, *self.strength):
             _check_name("methods", method, METHODS)
-        for level in self.levels:
-            check_share("levels", level)
+        self._check_numbers()
+        self._check_strengths()
+
+    def _check_numbers(self) -> None:
+        """Checks them, and makes each a plain number of Python, as the file of the runs takes it."""
+        plain: dict = {"levels": tuple(check_share("levels", level) for level in self.levels)}
+        plain["seeds"] = tuple(_check_seed(seed) for seed in self.seeds)
         for name in ("epochs", "samples", "batch"):
             if getattr(self, name) is not None:
-                check_positive_int(name, getattr(self, name))
+                plain[name] = check_positive_int(name, getattr(self, name))
         for name in ("learning_rate", "clip"):
-            _check_positive(name, getattr(self, name))
-        for seed in self.seeds:
-            if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-                raise InputError(f"Expected `seeds` to be whole numbers from 0. Received: {seed!r}.")
-        if self.validation:
-            check_positive_int("validation", self.validation)
-        check_share("ramp", self.ramp)
+            plain[name] = _check_positive(name, getattr(self, name))
+        whole = isinstance(self.validation, numbers.Integral) and not isinstance(self.validation, bool)
+        none_held = whole and self.validation == 0
+        plain["validation"] = 0 if none_held else check_positive_int("validation", self.validation)
+        plain["ramp"] = _check_positive("ramp", check_share("ramp", self.ramp))
         if self.weight_decay is not None:
-            check_non_negative("weight_decay", self.weight_decay)
-        for values in self.strength.values():
-            for value in _several("strength", values):
-                _check_positive("strength", value)
+            plain["weight_decay"] = check_non_negative("weight_decay", self.weight_decay)
+        for name, asked in (("augment", self.augment), ("latency", self.latency)):
+            if not (isinstance(asked, bool) or (asked is None and name == "augment")):
+                raise InputError(f"Expected `{name}` to be true or false. Received: {name}={asked!r}.")
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
+    def _check_strengths(self) -> None:
+        strengths = {}
+        for method, values in self.strength.items():
+            if METHODS[method].strength is None:
+                having = ", ".join(name for name, one in METHODS.items() if one.strength is not None)
+                raise InputError(
+                    f"Expected `strength` of methods that have one: {having}. Received: {method!r}, "
+                    f"whose runs would all be the same."
+                )
+            several = [_check_positive("strength", one) for one in _several("strength", values)]
+            if None in several:
+                raise InputError(f"Expected `strength` to be a number above 0. Received: None of {method!r}.")
+            strengths[method] = several if isinstance(values, list | tuple) else several[0]
+        object.__setattr__(self, "strength", strengths)
 
     def recipe_itself(self) -> Recipe:
         """Returns the recipe that ``recipe`` names, or that of the user's files."""
@@ -185,6 +205,10 @@ def read_settings(data: Mapping) -> Settings:
         InputError: for an unknown key, or a value that is not as expected.
     """
     known = [field.name for field in dataclasses.fields(Settings)]
+    if not isinstance(data, Mapping):
+        raise InputError(
+            f"Expected settings as a mapping with keys of: {', '.join(known)}. Received: {data!r}."
+        )
     for key in data:
         _check_name("settings", key, known)
     return Settings(**data)
@@ -202,7 +226,17 @@ def _check_name(argument: str, name, known) -> None:
         raise InputError(f"Expected `{argument}` to be of: {', '.join(known)}. Received: {name!r}.")
 
 
-def _check_positive(name: str, value) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (number and math.isfinite(value) and value > 0):
+def _check_seed(seed) -> int:
+    whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    # Keras takes no larger one, and a million is added for the second part of training.
+    if not whole or not 0 <= seed < 2**31:
+        raise InputError(f"Expected `seeds` to be whole numbers from 0 to 2^31. Received: {seed!r}.")
+    return int(seed)
+
+
+def _check_positive(name: str, value) -> float | None:
+    if value is None:
+        return None
+    if not is_finite_number(value) or value <= 0:
         raise InputError(f"Expected `{name}` to be a number above 0. Received: {name}={value!r}.")
+    return float(value)

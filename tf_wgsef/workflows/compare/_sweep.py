@@ -15,14 +15,17 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tf_wgsef.output_files import new_file
+from tf_wgsef.errors import InputError
+from tf_wgsef.output_files import check_new_file, new_file
 from tf_wgsef.report import (
+    FIGURES,
     MethodRow,
     method_rows,
     render_methods_html,
     render_methods_markdown,
     render_methods_png,
 )
+from tf_wgsef.validation import is_finite_number
 from tf_wgsef.workflows._environment import describe_environment
 from tf_wgsef.workflows.compare._execute import execute
 from tf_wgsef.workflows.compare._methods import METHODS
@@ -30,6 +33,7 @@ from tf_wgsef.workflows.compare._results_file import append, read_rows
 from tf_wgsef.workflows.compare._settings import Run, Settings, read_settings
 
 RUNS_FILE = "runs.jsonl"
+_PAGES = ("compare.html", "compare.md", "compare.png")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +105,7 @@ def compare_methods(
     """
     settings = settings if isinstance(settings, Settings) else read_settings(settings or {})
     folder = pathlib.Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / RUNS_FILE
+    file = _file_of_runs(folder)
     todo = settings.runs()
     missing = [] if report_only else [run for run in todo if run not in _finished(file)]
     if missing:
@@ -111,6 +114,20 @@ def compare_methods(
     comparison = MethodsComparison(settings, [done[run] for run in todo if run in done])
     comparison.save(folder, describe_environment(f"tf-wgsef compare, folder {folder.name}"))
     return comparison
+
+
+def _file_of_runs(folder: pathlib.Path) -> pathlib.Path:
+    """Makes the folder; raises InputError before hours of training if what is to be written cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise InputError(
+            f"Expected `output` to be a folder, or a path where one can be made. Received: {str(folder)!r} "
+            f"({getattr(error, 'strerror', None) or error}). Pass another one."
+        ) from error
+    for name in (RUNS_FILE, *_PAGES):
+        check_new_file(folder / name, overwrite=True)
+    return folder / RUNS_FILE
 
 
 def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, console: Console | None) -> None:
@@ -141,7 +158,15 @@ def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, consol
 
 
 def _finished(file: pathlib.Path) -> dict[Run, dict]:
-    """{run: its row} of the file."""
+    """{run: its row} of the file; a row that is no finished run of ours is passed over, and made again."""
     names = [field.name for field in dataclasses.fields(Run)]
-    rows = [row for row in read_rows(file) if all(name in row for name in (*names, "accuracy"))]
+    rows = [row for row in read_rows(file) if all(name in row for name in names) and _is_finished(row, names)]
     return {Run(**{name: row[name] for name in names}): row for row in rows}
+
+
+def _is_finished(row: dict, names: list[str]) -> bool:
+    """Whether the row says how accurate its run was, and each figure is a number or was not measured."""
+    plain = all(row[name] is None or isinstance(row[name], str | bool | int | float) for name in names)
+    measured = [row[name] for name in FIGURES if row.get(name) is not None]
+    numbers = all(is_finite_number(value) and value >= 0 for value in measured)
+    return plain and numbers and row.get("accuracy") is not None and isinstance(row.get("data"), str)
