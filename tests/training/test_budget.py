@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tf_wgsef
+from tests import models
 from tests.training.toys import data, live_counts, mlp
 from tf_wgsef import LatencyTable, LayerLatency
 from tf_wgsef.errors import InputError
@@ -96,6 +97,16 @@ def test_multiples_are_kept_inside_the_budget(scope):
     )
     assert true_cost(sparse, "params") <= sparse.level.budget.amount
     assert live_counts(sparse.model, ("h1", "h2", "h3")) == sparse.live_groups()
+
+
+@pytest.mark.parametrize("share", (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_a_short_last_block_stays_only_with_its_whole_layer(scope, share):
+    """``inner`` has 5 filters: 2, 4 or all of them, never 3 because a block of one fits where two do not."""
+    sparse = tf_wgsef.sparsify(models.residual(), budget={"params": share}, round_to=2, scope=scope)
+    sparse.freeze()
+    assert sparse.live_groups()["inner"] in (2, 4, 5)
+    assert sparse.live_groups()["stem+outer"] in (2, 4, 6)
 
 
 def staircase(model) -> LatencyTable:

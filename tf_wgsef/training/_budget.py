@@ -211,17 +211,22 @@ def _longest_run(blocks: list[_Block], free: np.ndarray, costs: GroupCosts, budg
 
 
 def _filled(stays, blocks, norms, weights, costs: GroupCosts, amount: float) -> np.ndarray:
-    """Adds each block that still fits; of many, equal ones in a layer are tried only once."""
-    too_dear = set()
+    """Adds each block that still fits; of many, equal ones in a layer are tried only once.
+
+    A layer's last block may be short. It is added where all others of the layer stay: else the layer's count
+    would be no multiple of their size.
+    """
+    too_dear, left_out = set(), {}
     for number, block in enumerate(blocks):
+        if len(block.groups) < left_out.get(block.layer, 0):
+            continue
         key = (block.layer, len(block.groups), float(np.round(weights[block.groups].sum(), 9)))
         if len(blocks) <= _FEW:
             key = number  # layers that need equal numbers make equal groups cost differently
-        if block.dead or key in too_dear:
-            continue
-        more = _with(stays, [block])
-        if costs.total(more) <= amount:
+        more = None if block.dead or key in too_dear else _with(stays, [block])
+        if more is not None and costs.total(more) <= amount:
             stays = more
         else:
             too_dear.add(key)
+            left_out[block.layer] = len(block.groups)
     return stays

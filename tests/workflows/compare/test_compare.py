@@ -159,7 +159,9 @@ def test_models_and_data_of_ones_own(files, tmp_path):
 def test_pretrained_weights_are_where_training_starts(files, tmp_path):
     model = keras.models.load_model(files["model"])
     for pretrained in (False, True):
-        built = Settings(**files, pretrained=pretrained).recipe_itself().build()
+        settings = Settings(**files, pretrained=pretrained)
+        assert settings.recipe.endswith("pretrained") == pretrained  # other runs, in the same file
+        built = settings.recipe_itself().build()
         same = [np.array_equal(a, b) for a, b in zip(built.get_weights(), model.get_weights(), strict=True)]
         assert all(same) == pretrained
 

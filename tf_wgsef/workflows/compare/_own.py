@@ -36,7 +36,7 @@ def own_recipe(model: str | os.PathLike, data: str | os.PathLike, *, pretrained:
     return Recipe(build, lambda: images, epochs=20, learning_rate=rate, weight_decay=0.0, augment=False)
 
 
-def own_name(model: str | os.PathLike, data: str | os.PathLike) -> str:
+def own_name(model: str | os.PathLike, data: str | os.PathLike, *, pretrained: bool = False) -> str:
     """Returns what the recipe is called; a file with other contents makes another recipe."""
     digest = hashlib.sha256()
     for path in (model, data):
@@ -46,7 +46,7 @@ def own_name(model: str | os.PathLike, data: str | os.PathLike) -> str:
             raise InputError(
                 f"Expected a file. Received: {str(path)!r} ({error.strerror or error})."
             ) from error
-    return f"{pathlib.Path(model).stem} {digest.hexdigest()[:8]}"
+    return f"{pathlib.Path(model).stem} {digest.hexdigest()[:8]}{' pretrained' if pretrained else ''}"
 
 
 def _images(path) -> ImageData:

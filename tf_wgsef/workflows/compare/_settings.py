@@ -126,7 +126,7 @@ class Settings:
         if self.model is None:
             _check_name("recipe", self.recipe, RECIPES)
         else:
-            object.__setattr__(self, "recipe", own_name(self.model, self.data))
+            object.__setattr__(self, "recipe", own_name(self.model, self.data, pretrained=self.pretrained))
         _check_name("unit", self.unit, _UNITS)
         _check_name("groups", self.groups, KINDS)
         if not isinstance(self.strength, Mapping):
