@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from tf_wgsef.errors import StripError
+from tf_wgsef.strip._precise import in_float64
 
 _BATCH_SIZES = (1, 7, 32)
 _UNKNOWN_SIZES = (16, 64, 256)
@@ -56,7 +57,8 @@ def prove_equal(
         after: the model that should compute the same.
         tolerance: largest difference allowed as a share of the output range. By default 1e-5 in float32 and
             more in half precision; and, where that is larger, four times what moving inputs and weights by
-            one step of their dtype does to the outputs: there rounding alone exceeds it.
+            one step of their dtype does to the outputs: there rounding alone exceeds it. Models that differ
+            by more are compared again in float64, and are the same if they agree there.
         seed: of the random inputs.
         avoid: sizes that no batch should have: those of other axes. Keras 3.15 on TensorFlow takes (n, 1)
             added to (n, n) for a bias, and adds it along the wrong axis.
@@ -82,9 +84,24 @@ def prove_equal(
         if not worst.difference <= tolerance * worst.scale:
             _check_repeats(before, inputs)
             noise = 0.0 if strict else _rounding_noise(after, inputs, generator)[found.index(worst)]
-            if strict or not worst.difference <= noise < np.inf:
+            rounded = worst.difference <= noise < np.inf
+            if strict or not (rounded or _equal_in_float64(before, after, seed, avoid)):
                 _raise_different(worst, tolerance)
     return Proof(worst.difference, worst.span, sum(batches))
+
+
+def _equal_in_float64(before, after, seed: int, avoid: frozenset[int]) -> bool:
+    """Whether the models agree where rounding is 5e8 times smaller: then what differed was rounding."""
+    if _default_tolerance(before) == _TOLERANCE["float64"]:
+        return False
+    precise = [in_float64(model) for model in (before, after)]
+    if None in precise:
+        return False
+    try:
+        prove_equal(*precise, seed=seed, avoid=avoid)
+    except StripError:
+        return False
+    return True
 
 
 def _next_free(size: int, avoid: frozenset[int]) -> int:
