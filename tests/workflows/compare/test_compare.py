@@ -237,6 +237,15 @@ def test_an_output_that_is_no_folder_is_left_alone(tmp_path, told):
     assert file.read_text() == "mine" and told == []
 
 
+def test_a_run_depends_on_its_seed_and_not_on_the_runs_before_it(tmp_path):
+    both = tf_wgsef.compare_methods({**QUICK, "seeds": [0, 1]}, output=tmp_path / "both").runs
+    alone = tf_wgsef.compare_methods({**QUICK, "seeds": [1]}, output=tmp_path / "alone").runs
+    figures = ("method", "accuracy_before_cut", "accuracy_after_cut", "accuracy", "parameters")
+    assert [[run[name] for name in figures] for run in alone] == [
+        [run[name] for name in figures] for run in both if run["seed"] == 1
+    ]
+
+
 def test_report_only_trains_nothing(tmp_path):
     assert tf_wgsef.compare_methods(QUICK, output=tmp_path, report_only=True).runs == []
     assert "no run yet" not in (tmp_path / "compare.md").read_text()

@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+import pathlib
 
 import numpy as np
 import pytest
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.workflows.compare import RECIPES, Run, Settings, load_settings, read_settings
+
+EXAMPLES = pathlib.Path(__file__).parents[3] / "examples"
 
 
 def test_every_method_runs_with_every_level_and_seed_and_the_dense_one_once_per_seed():
@@ -110,6 +113,13 @@ def test_a_configuration_file(tmp_path):
     settings = load_settings(file)
     assert settings.recipe == "lenet5-mnist" and settings.levels == (0.9,)
     assert settings.strength == {"ssl": [0.1, 0.2]}
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.name)
+def test_the_examples_are_settings_of_at_least_five_levels_and_three_seeds(file):
+    settings = load_settings(file)
+    assert len(settings.levels) >= 5 and len(settings.seeds) >= 3
+    assert len(settings.runs()) == len(settings.seeds) * (1 + len(settings.levels) * len(settings.methods))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""Data sets from a folder: decoded as they were coded, and one clear line where they are not there."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_wgsef.errors import InputError
+from tf_wgsef.workflows.data import from_arrays, load_cifar10, load_mnist
+
+
+def test_mnist_from_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_WGSEF_DATA", str(tmp_path))
+    x = np.random.default_rng(0).integers(0, 256, (5, 28, 28)).astype("uint8")
+    np.savez(tmp_path / "mnist.npz", x_train=x[:3], y_train=[1, 2, 3], x_test=x[3:], y_test=[4, 5])
+    data = load_mnist()
+    np.testing.assert_allclose(data.x_train[..., 0], x[:3] / 255, rtol=1e-6)
+    assert data.y_test.tolist() == [4, 5] and data.x_test.dtype == "float32"
+
+
+def coded(images):
+    parts = []
+    for image in images:
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, format="jpeg", quality=95)
+        parts.append(np.frombuffer(buffer.getvalue(), "uint8"))
+    return np.concatenate(parts), np.cumsum([0, *map(len, parts)])
+
+
+def test_cifar10_from_a_folder_is_decoded_image_by_image(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_WGSEF_DATA", str(tmp_path))
+    shades = np.stack([np.full((32, 32, 3), shade, "uint8") for shade in (10, 60, 200)])
+    arrays = {}
+    for part, images in (("train", shades[:2]), ("test", shades[2:])):
+        arrays[f"{part}_jpeg"], arrays[f"{part}_offsets"] = coded(images)
+        arrays[f"y_{part}"] = np.arange(len(images))
+    np.savez(tmp_path / "cifar10_jpeg.npz", **arrays)
+    data = load_cifar10()
+    np.testing.assert_allclose(data.x_train.mean(axis=(1, 2, 3)) * 255, [10, 60], atol=1)
+    assert "JPEG" in data.name and data.x_test.shape == (1, 32, 32, 3)
+
+
+@pytest.mark.parametrize("load", [load_mnist, load_cifar10])
+def test_a_folder_without_the_file_is_one_clear_line(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_WGSEF_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="npz in the folder that TF_WGSEF_DATA names.*Unset it"):
+        load()
+
+
+X, Y = np.zeros((2, 4, 4, 1)), np.array([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x_test": None}, "x_train, y_train, x_test and y_test"),
+        ({"y_train": np.array([0])}, "x_train of shape"),
+        ({"y_train": np.array([0.5, 1])}, "one class"),
+        ({"y_test": np.array([-1, 0])}, "one class"),
+        ({"y_test": np.eye(2)}, "one class"),
+        ({"x_train": np.array(["a", "b"])}, "of numbers"),
+        ({"x_test": np.zeros((0, 4, 4, 1)), "y_test": np.zeros(0)}, "x_test"),
+    ],
+)
+def test_arrays_that_are_no_images_with_classes(change, message):
+    arrays = {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y, **change}
+    with pytest.raises(InputError, match=message):
+        from_arrays({name: array for name, array in arrays.items() if array is not None}, "mine")
