@@ -19,7 +19,7 @@ from tf_wgsef.output_files import new_file
 from tf_wgsef.workflows import inspect_model
 from tf_wgsef.workflows._files import load_labelled
 
-COMMANDS = ("demo", "inspect", "strip", "convert", "benchmark", "report")
+COMMANDS = ("demo", "inspect", "strip", "convert", "benchmark", "compare", "report")
 
 
 def call(*arguments):
@@ -114,6 +114,47 @@ def test_convert_int8(files, tmp_path, capsys):
     assert values["bytes"] == out.stat().st_size
     with np.load(files / "test.npz") as data:
         assert tf_wgsef.convert.accuracy(out.read_bytes(), data["x"], data["y"]) > 0.9
+
+
+def test_compare_lists_recipes_and_methods(capsys):
+    assert call("compare", "--list") == 0
+    printed = capsys.readouterr().out
+    assert "recipe  lenet5-mnist" in printed and "method  wgsef " in printed and "arXiv:2212.12921" in printed
+
+
+def test_compare_trains_ones_own_model_and_says_where_the_page_is(tmp_path, capsys):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(3)])
+    model.save(tmp_path / "mine.keras")
+    x, y = np.random.default_rng(0).random((48, 6)), np.arange(48) % 3
+    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    settings = tmp_path / "settings.toml"
+    settings.write_text('methods = ["magnitude", "wgsef"]\nlevels = [0.9]\nseeds = [0]\nepochs = 9\n')
+    own = ["--model", tmp_path / "mine.keras", "--data", tmp_path / "mine.npz", "--no-latency"]
+    options = ["--levels", "0.5", "--epochs", "2", "--output", tmp_path / "out"]
+    assert call("compare", settings, *own, *options, "--json") == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert {(run["method"], run["level"]) for run in found["runs"]} == {
+        ("dense", 0.0), ("magnitude", 0.5), ("wgsef", 0.5),
+    }  # fmt: skip
+    assert {run["epochs"] for run in found["runs"]} == {2} and "compare.html" in captured.err
+    assert (tmp_path / "out" / "compare.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--methods", "wgsf"], "`methods` to be of: wgsef"),
+        (["--recipe", "lenet"], "`recipe` to be of: lenet5-digits"),
+        (["--model", "mine.keras"], "`model` and `data` together"),
+        (["nothing.toml"], "Expected a TOML file"),
+        (["--levels", "1.5"], "`levels` in [0, 1)"),
+    ],
+)
+def test_compare_says_what_is_wrong_in_one_line(arguments, message, tmp_path, capsys):
+    assert call("compare", *arguments, "--output", tmp_path / "out") == 1
+    error = capsys.readouterr().err
+    assert message in " ".join(error.split()) and "Traceback" not in error
 
 
 def test_benchmark_compares_two_files(files, capsys):

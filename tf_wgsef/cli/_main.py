@@ -7,6 +7,7 @@ one-line reason, 2 wrong usage.
 
 import argparse
 import json
+import logging as python_logging
 import os
 import signal
 import sys
@@ -109,6 +110,8 @@ def _stop(number, frame):
 
 def _run_in_peace(arguments: argparse.Namespace) -> int:
     logging.set_verbosity(logging.WARNING)
+    # It warns of every model after the fifth, since each is traced; a comparison trains dozens.
+    python_logging.getLogger("tensorflow").setLevel(python_logging.ERROR)
     signal.signal(signal.SIGTERM, _stop)  # temporary files go, as with Ctrl-C
     with native_messages_dropped():
         return run(arguments)
