@@ -246,6 +246,15 @@ def test_a_run_depends_on_its_seed_and_not_on_the_runs_before_it(tmp_path):
     ]
 
 
+def test_a_run_that_diverges_is_warned_of_and_the_others_go_on(tmp_path, caplog):
+    settings = {**QUICK, "methods": ["magnitude", "ssl"], "strength": {"ssl": 0.01}}
+    steep = {**settings, "learning_rate": 1e30, "clip": None}
+    assert {run["method"] for run in tf_wgsef.compare_methods(steep, output=tmp_path).runs} <= {"dense"}
+    assert "SSL group lasso 0.5, seed 0 has no result: Expected finite weights" in caplog.text
+    runs = tf_wgsef.compare_methods(settings, output=tmp_path).runs
+    assert [run["method"] for run in runs] == ["dense", "magnitude", "ssl"]
+
+
 def test_report_only_trains_nothing(tmp_path):
     assert tf_wgsef.compare_methods(QUICK, output=tmp_path, report_only=True).runs == []
     assert "no run yet" not in (tmp_path / "compare.md").read_text()

@@ -5,6 +5,7 @@ import os
 import pathlib
 from collections.abc import Mapping
 
+from absl import logging
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -15,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tf_wgsef.errors import InputError
+from tf_wgsef.errors import InputError, WGSEFError
 from tf_wgsef.output_files import check_new_file, new_file
 from tf_wgsef.report import (
     FIGURES,
@@ -84,7 +85,8 @@ def compare_methods(
 
     Each run is added to ``runs.jsonl`` in the folder as soon as it is done: a comparison that was stopped
     goes on where it stopped, and settings may grow (more seeds, methods, levels) without running
-    anything twice.
+    anything twice. A run that fails (weights that are no longer finite, nothing left to strip) is warned
+    of, leaves no line, and is tried again by the next call.
 
     Args:
         settings: what to compare; a mapping has the keys of ``Settings``. LeNet-5 on small digits if None.
@@ -135,6 +137,7 @@ def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, consol
     for method in settings.methods:
         METHODS[method].check(recipe.build())  # shows before any work is done
     data = recipe.load()
+    data.first(settings.samples, settings.validation)  # so does this
     columns = TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn()
     bar = Progress(
         *columns,
@@ -152,7 +155,11 @@ def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, consol
             def advance(share, number=number):
                 bar.update(task, completed=number + min(share, 1.0))
 
-            row = execute(run, data, recipe.build, latency=settings.latency, advance=advance)
+            try:
+                row = execute(run, data, recipe.build, latency=settings.latency, advance=advance)
+            except WGSEFError as error:  # one that diverged, or lost its last path, is no reason to stop
+                logging.warning("%s has no result: %s", what, error)
+                continue
             append(file, {**row, "data": data.name})
         bar.update(task, completed=len(runs))
 
