@@ -149,6 +149,8 @@ def test_compare_trains_ones_own_model_and_says_where_the_page_is(tmp_path, caps
         (["--model", "mine.keras"], "`model` and `data` together"),
         (["nothing.toml"], "Expected a TOML file"),
         (["--levels", "1.5"], "`levels` in [0, 1)"),
+        ([], "Expected a recipe, a model of your own, or a file of settings. Example: tf-wgsef compare"),
+        (["--report-only"], "Received: none"),
     ],
 )
 def test_compare_says_what_is_wrong_in_one_line(arguments, message, tmp_path, capsys):

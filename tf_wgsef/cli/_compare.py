@@ -29,33 +29,32 @@ _OPTIONS = ("recipe", "model", "data", "methods", "levels", "unit", "seeds", "ep
 def run(arguments, out, err) -> dict:
     """Runs what is missing, prints the table."""
     with err.status("Loading Keras"):
+        from tf_wgsef.errors import InputError
         from tf_wgsef.report import render_methods_table
         from tf_wgsef.workflows.compare import METHODS, RECIPES, compare_methods, load_settings, read_settings
     if arguments.list:
         for name in RECIPES:
             out.print(f"recipe  {name}", highlight=False)
         for name, method in METHODS.items():
-            out.print(f"method  {name:<12} {method.label}; {method.source}", highlight=False)
+            out.print(f"method  {name:<22}{method.label}; {method.source}", highlight=False)
         return {"recipes": list(RECIPES), "methods": {name: one.label for name, one in METHODS.items()}}
     base = {} if arguments.config is None else vars(load_settings(arguments.config))
     given = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name) is not None}
+    if not (base or given or arguments.report_only):
+        raise InputError(f"Expected a recipe, a model of your own, or a file of settings. Example: {EXAMPLE}")
     if arguments.pretrained:
         given["pretrained"] = True
     if arguments.no_latency:
         given["latency"] = False
     try:
         comparison = compare_methods(
-            read_settings({**base, **given}),
+            read_settings({**base, **given}) if base or given else None,
             output=arguments.output,
             report_only=arguments.report_only,
             console=err,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on where it stopped") from None
-    out.print(render_methods_table(comparison.rows, f"Methods compared: {comparison.settings.recipe}"))
+    out.print(render_methods_table(comparison.rows, comparison.title))
     out.print(f"The page, the table and every run are in {arguments.output}; open compare.html", markup=False)
-    return {"settings": _plain(comparison.settings), "runs": comparison.runs}
-
-
-def _plain(settings) -> dict:
-    return {name: dict(value) if name == "strength" else value for name, value in vars(settings).items()}
+    return {"settings": comparison.settings, "runs": comparison.runs}

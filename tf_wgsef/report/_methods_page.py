@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from tf_wgsef.report import _format
 from tf_wgsef.report._methods import MethodRow
 from tf_wgsef.report._methods_plot import render_methods_png
-from tf_wgsef.report._methods_table import HEADERS, methods_cells
+from tf_wgsef.report._methods_table import EXPLANATION, HEADERS, methods_cells
 from tf_wgsef.report._page import data_address, render_page
 
 
@@ -29,6 +29,7 @@ def render_methods_html(rows: Sequence[MethodRow], *, title: str, facts: Mapping
         "methods.html",
         title=_format.clean(title),
         headers=HEADERS,
+        explanation=EXPLANATION,
         rows=methods_cells(rows),
         seeds=sorted({seed for row in rows for seed in row.seeds}),
         pictures=pictures,

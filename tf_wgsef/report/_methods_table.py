@@ -1,6 +1,6 @@
 """The comparison of methods as a table: in a terminal, in Markdown, on a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.table import Table
@@ -10,9 +10,15 @@ from tf_wgsef.report import _format
 from tf_wgsef.report._methods import MethodRow, Spread, best_methods
 
 HEADERS = (
-    "Removed", "Method", "Accuracy", "Before the cut", "After the cut",
+    "Removed", "Method", "Before the cut", "After the cut", "Accuracy",
     "Parameters", "MACs", "File", "Latency p50",
 )  # fmt: skip
+
+EXPLANATION = (
+    "Before the cut: as the method has trained it, at full size; WGSEF is at its level by then. After the "
+    "cut: the stripped network. Accuracy: when that has trained on. Bold: within one standard deviation of the "
+    "most accurate method of its level, where there are several seeds."
+)
 
 
 def methods_cells(rows: Sequence[MethodRow]) -> list[tuple[list[str], bool]]:
@@ -22,7 +28,9 @@ def methods_cells(rows: Sequence[MethodRow]) -> list[tuple[list[str], bool]]:
         rows: as ``method_rows`` makes them.
     """
     best = {level: best_methods(rows, level) for level in {row.level for row in rows}}
-    return [(_cells(row), row.level > 0 and row.method in best[row.level]) for row in rows]
+    return [
+        (_cells(row), row.level > 0 and len(row.seeds) > 1 and row.method in best[row.level]) for row in rows
+    ]
 
 
 def render_methods_table(rows: Sequence[MethodRow], title: str = "") -> Table:
@@ -44,19 +52,26 @@ def render_methods_table(rows: Sequence[MethodRow], title: str = "") -> Table:
     return table
 
 
-def render_methods_markdown(rows: Sequence[MethodRow]) -> str:
+def render_methods_markdown(
+    rows: Sequence[MethodRow], *, title: str = "", facts: Mapping[str, object] | None = None
+) -> str:
     """Returns the table in Markdown, with each seed's accuracy.
 
     Args:
         rows: as ``method_rows`` makes them.
+        title: above the table.
+        facts: what the reader must know to trust it, below the table.
     """
-    lines = ["| " + " | ".join((*HEADERS, "Seeds")) + " |", "|" + " --- |" * (len(HEADERS) + 1)]
+    lines = [f"# {_format.clean(title)}", ""] if title else []
+    lines += ["| " + " | ".join((*HEADERS, "Each seed")) + " |", "|" + " --- |" * (len(HEADERS) + 1)]
     for row, (cells, best) in zip(rows, methods_cells(rows), strict=True):
         each = row.figures.get("accuracy")
         seeds = ", ".join(f"{100 * value:.2f}" for value in each.values) if each else "–"
         cells = [cell.replace("|", "\\|") for cell in cells]
         cells[1] = f"**{cells[1]}**" if best else cells[1]
         lines.append("| " + " | ".join((*cells, seeds)) + " |")
+    lines += ["", EXPLANATION, ""]
+    lines += [f"- {_format.clean(key)}: {_format.plain(value)}" for key, value in (facts or {}).items()]
     return "\n".join(lines) + "\n"
 
 
@@ -68,9 +83,9 @@ def _cells(row: MethodRow) -> list[str]:
     return [
         f"{row.level:.4g}" if not row.level else f"{100 * row.level:.4g} %",
         _format.clean(row.method),
+        shown("accuracy_before_cut", _percent) if row.level else _format.MISSING,
+        shown("accuracy_after_cut", _percent) if row.level else _format.MISSING,
         shown("accuracy", _percent),
-        shown("accuracy_before_cut", _percent),
-        shown("accuracy_after_cut", _percent),
         shown("parameters", lambda spread: _format.count(spread.mean)),
         shown("macs", lambda spread: _format.count(spread.mean)),
         shown("file_bytes", lambda spread: _format.size(spread.mean)),

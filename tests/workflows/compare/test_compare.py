@@ -121,6 +121,7 @@ def test_the_folder_holds_the_page_the_table_and_the_picture(tmp_path):
     comparison = tf_wgsef.compare_methods({**QUICK, "seeds": [0, 1]}, output=tmp_path)
     page = (tmp_path / "compare.html").read_text()
     assert "WGSEF" in page and "noise in three shades" in page and "<script" not in page
+    assert "- epochs: 2\n" in (tmp_path / "compare.md").read_text()
     assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
     accuracies = [run["accuracy"] for run in comparison.runs if run["method"] == "wgsef"]
     mean, deviation = 100 * np.mean(accuracies), 100 * np.std(accuracies, ddof=1)
@@ -148,12 +149,12 @@ def test_models_and_data_of_ones_own(files, tmp_path):
     settings |= {**files, "epochs": 10, "batch": 8}
     comparison = tf_wgsef.compare_methods(settings, output=tmp_path / "out")
     dense = comparison.runs[0]
-    assert dense["recipe"].startswith("mine ") and dense["data"] == "mine.npz"
+    assert dense["recipe"].startswith("mine.keras ") and dense["data"] == "mine.npz"
     assert dense["accuracy"] > 0.6  # a third by chance: the loss knows that the outputs are shares
     # Another file of the same name is another recipe: nothing of the old one is taken for it.
     flat(9, 3).save(files["model"])
-    again = tf_wgsef.compare_methods(settings, output=tmp_path / "out", report_only=True)
-    assert again.runs == []
+    with pytest.raises(InputError, match="Received: runs with recipe mine.keras"):
+        tf_wgsef.compare_methods(settings, output=tmp_path / "out", report_only=True)
 
 
 def test_pretrained_weights_are_where_training_starts(files, tmp_path):
@@ -256,8 +257,19 @@ def test_a_run_that_diverges_is_warned_of_and_the_others_go_on(tmp_path, caplog)
 
 
 def test_report_only_trains_nothing(tmp_path):
-    assert tf_wgsef.compare_methods(QUICK, output=tmp_path, report_only=True).runs == []
-    assert "no run yet" not in (tmp_path / "compare.md").read_text()
+    for settings in (QUICK, None):
+        with pytest.raises(InputError, match="Expected runs of these settings.*Received: none"):
+            tf_wgsef.compare_methods(settings, output=tmp_path / "new", report_only=True)
+    assert not (tmp_path / "new").exists()
+    made = tf_wgsef.compare_methods(QUICK, output=tmp_path).runs
+    page = (tmp_path / "compare.md").read_text()
+    with pytest.raises(InputError, match="Received: runs with recipe tiny; method dense, wgsef, magnitude;"):
+        tf_wgsef.compare_methods({**QUICK, "epochs": 3}, output=tmp_path, report_only=True)
+    assert (tmp_path / "compare.md").read_text() == page  # a good table is not replaced by an empty one
+    for settings in (QUICK, None):
+        assert tf_wgsef.compare_methods(settings, output=tmp_path, report_only=True).runs == made
+    one = tf_wgsef.compare_methods({**QUICK, "methods": ["wgsef"]}, output=tmp_path, report_only=True)
+    assert [run["method"] for run in one.runs] == ["dense", "wgsef"]
 
 
 def test_a_method_that_cannot_train_the_network_is_named_before_any_run(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """One run of a comparison: training to the cut, strip, training on, the figures."""
 
+import contextlib
 import dataclasses
 import datetime
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+from absl import logging
 
 from tf_wgsef.graph import profile
 from tf_wgsef.strip import strip
@@ -110,13 +112,25 @@ class _Trainer:
             keras.losses.SparseCategoricalCrossentropy(from_logits=not _is_softmax(model)),
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
-        model.fit(
-            batches,
-            initial_epoch=start,
-            epochs=run.epochs,
-            callbacks=[*callbacks, _StopAfter(end), _Progress(run.epochs, self._advance)],
-            verbose=0,
-        )
+        with _fits_own_warnings_held():
+            model.fit(
+                batches,
+                initial_epoch=start,
+                epochs=run.epochs,
+                callbacks=[*callbacks, _StopAfter(end), _Progress(run.epochs, self._advance)],
+                verbose=0,
+            )
+
+
+@contextlib.contextmanager
+def _fits_own_warnings_held():
+    """``fit`` warns of a cut with no training after it, and how to go on: here the stripped network does."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 class _BeforeCut(keras.callbacks.Callback):

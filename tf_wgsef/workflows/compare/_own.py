@@ -46,7 +46,7 @@ def own_name(model: str | os.PathLike, data: str | os.PathLike, *, pretrained: b
             raise InputError(
                 f"Expected a file. Received: {str(path)!r} ({error.strerror or error})."
             ) from error
-    return f"{pathlib.Path(model).stem} {digest.hexdigest()[:8]}{' pretrained' if pretrained else ''}"
+    return f"{pathlib.Path(model).name} {digest.hexdigest()[:8]}{' pretrained' if pretrained else ''}"
 
 
 def _images(path) -> ImageData:

@@ -42,17 +42,29 @@ class MethodsComparison:
     """What a comparison found.
 
     Attributes:
-        settings: what was asked.
         runs: a dict per run: its settings and figures.
     """
 
-    settings: Settings
     runs: list[dict]
 
     @property
     def rows(self) -> list[MethodRow]:
         """Means and deviations over the seeds, a row per method and level."""
         return method_rows(self.runs, {name: method.label for name, method in METHODS.items()})
+
+    @property
+    def title(self) -> str:
+        """What was compared."""
+        return f"Methods compared: {', '.join(dict.fromkeys(run['recipe'] for run in self.runs)) or 'none'}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the runs were made with, {name: all values}."""
+        names = ["data", *(field.name for field in dataclasses.fields(Run))]
+        values = {name: dict.fromkeys(run[name] for run in self.runs) for name in names}
+        return {
+            name: ", ".join("–" if one is None else str(one) for one in some) for name, some in values.items()
+        }
 
     def save(self, folder: str | os.PathLike, facts: Mapping[str, object] | None = None) -> None:
         """Writes compare.html, compare.md and compare.png into ``folder``.
@@ -61,12 +73,10 @@ class MethodsComparison:
             folder: an existing folder.
             facts: what the page says of how it was made, besides the settings.
         """
-        title = f"Methods compared: {self.settings.recipe}"
-        asked = {name: value for name, value in vars(self.settings).items() if value not in (None, {})}
-        facts = {**(facts or {}), **asked, "data": self.runs[0]["data"] if self.runs else "none yet"}
+        facts = {**(facts or {}), **self.settings}
         contents = {
-            "compare.html": render_methods_html(self.rows, title=title, facts=facts).encode(),
-            "compare.md": render_methods_markdown(self.rows).encode(),
+            "compare.html": render_methods_html(self.rows, title=self.title, facts=facts).encode(),
+            "compare.md": render_methods_markdown(self.rows, title=self.title, facts=facts).encode(),
             "compare.png": render_methods_png(self.rows),
         }
         for name, content in contents.items():
@@ -89,7 +99,8 @@ def compare_methods(
     of, leaves no line, and is tried again by the next call.
 
     Args:
-        settings: what to compare; a mapping has the keys of ``Settings``. LeNet-5 on small digits if None.
+        settings: what to compare; a mapping has the keys of ``Settings``. LeNet-5 on small digits if None;
+            with ``report_only`` all runs that are there.
         output: folder for the runs, the table, the picture and the page; may hold earlier runs.
         report_only: train nothing: the table of the runs that are there.
         console: a ``rich`` console for the progress bar; standard error if None.
@@ -98,24 +109,43 @@ def compare_methods(
         The comparison, with all runs that the settings ask for.
 
     Raises:
-        InputError: for settings that are not as expected, or data that are not there.
+        InputError: for settings that are not as expected, data that are not there, or, with
+            ``report_only``, if there is no such run.
 
     Example:
         >>> quick = {"methods": ["wgsef"], "levels": [0.5], "seeds": [0], "epochs": 2, "latency": False}
         >>> compare_methods(quick, output=folder).rows[1].method
         'WGSEF'
     """
-    settings = settings if isinstance(settings, Settings) else read_settings(settings or {})
     folder = pathlib.Path(output)
+    file = folder / RUNS_FILE
+    if report_only and settings is None:
+        todo = list(_finished(file))
+    else:
+        settings = settings if isinstance(settings, Settings) else read_settings(settings or {})
+        todo = settings.runs()
+    if report_only:
+        _check_some(todo, file)
     file = _file_of_runs(folder)
-    todo = settings.runs()
     missing = [] if report_only else [run for run in todo if run not in _finished(file)]
     if missing:
-        _execute_all(missing, settings, file, console)
+        _execute_all(missing, settings, file, console or Console(stderr=True))
     done = _finished(file)
-    comparison = MethodsComparison(settings, [done[run] for run in todo if run in done])
-    comparison.save(folder, describe_environment(f"tf-wgsef compare, folder {folder.name}"))
+    comparison = MethodsComparison([done[run] for run in todo if run in done])
+    comparison.save(folder, describe_environment(f"tf-wgsef compare, into {folder.name}"))
     return comparison
+
+
+def _check_some(todo: list[Run], file: pathlib.Path) -> None:
+    """Raises InputError if none of the runs is there: an empty table would replace a good one."""
+    done = _finished(file)
+    if not any(run in done for run in todo):
+        there = MethodsComparison(list(done.values())).settings
+        held = "; ".join(f"{name} {there[name]}" for name in ("recipe", "method", "level", "epochs", "seed"))
+        raise InputError(
+            f"Expected runs of these settings in {str(file)!r}. Received: "
+            f"{f'runs with {held}' if done else 'none'}. Leave out the settings to see all that are there."
+        )
 
 
 def _file_of_runs(folder: pathlib.Path) -> pathlib.Path:
@@ -132,18 +162,19 @@ def _file_of_runs(folder: pathlib.Path) -> pathlib.Path:
     return folder / RUNS_FILE
 
 
-def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, console: Console | None) -> None:
+def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, console: Console) -> None:
     recipe = settings.recipe_itself()
     for method in settings.methods:
         METHODS[method].check(recipe.build())  # shows before any work is done
     data = recipe.load()
     data.first(settings.samples, settings.validation)  # so does this
+    console.print(f"{len(runs)} runs of {runs[0].epochs} epochs to make, into {file.parent}", markup=False)
     columns = TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn()
     bar = Progress(
         *columns,
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=console or Console(stderr=True),
+        console=console,
         speed_estimate_period=3600,
     )
     with bar:
