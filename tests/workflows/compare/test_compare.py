@@ -304,7 +304,7 @@ def test_a_line_that_was_cut_off_is_passed_over_and_the_next_stands_alone(tmp_pa
         stream.write('{"a": 2, "b"')
     append(file, {"a": 3})
     assert read_rows(file) == [{"a": 1}, {"a": 3}]
-    file.write_text(file.read_text() + "[1, 2]\n7\n" + "1" * 5000 + '\n{"b": NaN}\n{"b": 1e999}\n')
+    file.write_text(file.read_text() + "[1, 2]\n7\n" + "1" * 5000 + "\n")
     assert read_rows(file) == [{"a": 1}, {"a": 3}]
 
 

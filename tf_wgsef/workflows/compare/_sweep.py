@@ -1,6 +1,7 @@
 """compare_methods: every run of the settings, one line of a file each, then the table and the page."""
 
 import dataclasses
+import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -204,6 +205,10 @@ def _finished(file: pathlib.Path) -> dict[Run, dict]:
 
 def _is_finished(row: dict, names: list[str]) -> bool:
     """Whether the row says how accurate its run was, and each figure is a number or was not measured."""
+    try:
+        json.dumps(row, allow_nan=False)  # NaN and infinity, which Python reads, are no JSON
+    except ValueError:
+        return False
     plain = all(row[name] is None or isinstance(row[name], str | bool | int | float) for name in names)
     measured = [row[name] for name in FIGURES if row.get(name) is not None]
     numbers = all(is_finite_number(value) and value >= 0 for value in measured)
