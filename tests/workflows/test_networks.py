@@ -22,7 +22,11 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+LARGE = ("resnet20", "resnet56", "resnet18", "vgg16_bn", "densenet40", "mobilenet_v1_025")
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in PUBLISHED]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_network_costs_what_is_published(name):
     parameters, macs, slack = PUBLISHED[name]
     costs = tf_wgsef.profile(getattr(networks, name)())
@@ -30,12 +34,7 @@ def test_the_network_costs_what_is_published(name):
     assert costs.macs == pytest.approx(macs, rel=slack + 1e-9)
 
 
-LARGE = ("resnet20", "resnet56", "resnet18", "vgg16_bn", "densenet40", "mobilenet_v1_025")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in PUBLISHED]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_half_of_its_filters_can_go(name):
     """No layer meets one without a rule, and strip proves the cut."""
     model = getattr(networks, name)()
