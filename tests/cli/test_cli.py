@@ -147,6 +147,7 @@ def test_compare_trains_ones_own_model_and_says_where_the_page_is(tmp_path, caps
         (["--methods", "wgsf"], "`methods` to be of: wgsef"),
         (["--recipe", "lenet"], "`recipe` to be of: lenet5-digits"),
         (["--model", "mine.keras"], "`model` and `data` together"),
+        (["--recipe", "lenet5-digits", "--model", "mine.keras"], "--recipe, or --model with --data"),
         (["nothing.toml"], "Expected a TOML file"),
         (["--levels", "1.5"], "`levels` in [0, 1)"),
         ([], "Expected a recipe, a model of your own, or a file of settings. Example: tf-wgsef compare"),

@@ -42,6 +42,10 @@ def run(arguments, out, err) -> dict:
     given = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name) is not None}
     if not (base or given or arguments.report_only):
         raise InputError(f"Expected a recipe, a model of your own, or a file of settings. Example: {EXAMPLE}")
+    if arguments.recipe and (arguments.model or arguments.data):
+        raise InputError("Expected --recipe, or --model with --data. Received: both. Leave one of them out.")
+    if arguments.recipe:  # it wins over a model in the file, as all options do
+        base = {**base, "model": None, "data": None, "pretrained": False}
     if arguments.pretrained:
         given["pretrained"] = True
     if arguments.no_latency:

@@ -15,9 +15,9 @@ HEADERS = (
 )  # fmt: skip
 
 EXPLANATION = (
-    "Before the cut: as the method has trained it, at full size; WGSEF is at its level by then. After the "
-    "cut: the stripped network. Accuracy: when that has trained on. Bold: within one standard deviation of "
-    "the most accurate method of its level, where there are several seeds."
+    "Before the cut: as the method has trained it, at full size. After the cut: the stripped network. "
+    "Accuracy: when that has trained on. Bold: within one standard deviation of the most accurate method of "
+    "its level, where there are several seeds."
 )
 
 

@@ -3,14 +3,14 @@
 import keras
 
 MANY = 1 << 20
-"""Below so many groups the calls of the operations count, above it the passes over memory: fused, a third."""
+"""Below so many groups the calls of the operations count, above it the passes over memory."""
 
 
 def fused(function, num_groups: int):
     """Returns ``function`` of no arguments, compiled by XLA where that pays.
 
-    Keras leaves XLA off on CPUs, since it slows convolutions down there. For the proximal step of 25 million
-    single weights the difference is 13 copies of the weights against 5.
+    Keras leaves XLA off on CPUs, since it slows convolutions down there. The proximal step of 25 million
+    single weights takes about half the time so (docs/results.md).
 
     Args:
         function: of tensors only, that it closes over.

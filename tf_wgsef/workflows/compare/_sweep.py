@@ -130,10 +130,11 @@ def compare_methods(
     if report_only:
         _check_some(todo, file)
     file = _file_of_runs(folder)
-    missing = [] if report_only else [run for run in todo if run not in _finished(file)]
+    done = _finished(file)
+    missing = [] if report_only else [run for run in todo if run not in done]
     if missing:
         _execute_all(missing, settings, file, console or Console(stderr=True))
-    done = _finished(file)
+        done = _finished(file)
     comparison = MethodsComparison([done[run] for run in todo if run in done])
     comparison.save(folder, describe_environment(f"tf-wgsef compare, into {folder.name}"))
     return comparison
