@@ -47,6 +47,7 @@ _HOMES = {
     "Report": "report",
     "save_report": "report",
     "compare_methods": "workflows.compare",
+    "measure_latency_table": "workflows.latency",
     "WGSEFError": "errors",
 }
 

@@ -17,7 +17,7 @@ from absl.flags import argparse_flags
 from rich.console import Console
 
 import tf_wgsef
-from tf_wgsef.cli import _benchmark, _compare, _convert, _demo, _inspect, _report, _strip
+from tf_wgsef.cli import _benchmark, _compare, _convert, _demo, _inspect, _latency_table, _report, _strip
 from tf_wgsef.cli._stderr import native_messages_dropped
 from tf_wgsef.errors import WGSEFError
 
@@ -30,7 +30,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 _PIPE_WIDTH = 160
-_COMMANDS = (_demo, _inspect, _strip, _convert, _benchmark, _compare, _report)
+_COMMANDS = (_demo, _inspect, _strip, _convert, _benchmark, _latency_table, _compare, _report)
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"tf-wgsef {tf_wgsef.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for module in _COMMANDS:
-        name = module.__name__.rpartition("._")[2]
+        name = module.__name__.rpartition("._")[2].replace("_", "-")
         command = commands.add_parser(
             name,
             help=module.SUMMARY,

@@ -3,12 +3,15 @@
 import dataclasses
 import json
 import operator
+import os
+import pathlib
 from collections.abc import Mapping
 
 import numpy as np
 
 from tf_wgsef.errors import InputError
-from tf_wgsef.validation import check_non_negative
+from tf_wgsef.graph import build_channel_graph
+from tf_wgsef.validation import check_non_negative, check_positive_int
 
 _SCHEMA = "tf_wgsef.LatencyTable/1"
 
@@ -70,6 +73,8 @@ class LatencyTable:
         device: where it was measured, for people.
         layers: {layer name: its latencies}; layers that are not listed cost nothing.
         overhead: microseconds of a call of the whole model that no layer accounts for.
+        channel_step: output channels that the runtime computes at a time there, the natural ``round_to``;
+            None if it is not known.
 
     Example:
         >>> table = LatencyTable(
@@ -83,6 +88,7 @@ class LatencyTable:
     device: str
     layers: dict[str, LayerLatency]
     overhead: float = 0.0
+    channel_step: int | None = None
 
     def __post_init__(self):
         rows = self.layers.values() if isinstance(self.layers, Mapping) else (None,)
@@ -91,6 +97,38 @@ class LatencyTable:
                 f"Expected `layers` to be {{layer name: LayerLatency}}. Received: layers={self.layers!r}."
             )
         object.__setattr__(self, "overhead", check_non_negative("overhead", self.overhead))
+        if self.channel_step is not None:
+            check_positive_int("channel_step", self.channel_step)
+
+    def predict(self, model) -> float:
+        """Returns the microseconds that the table gives for a model, or for what ``strip`` left of it.
+
+        Args:
+            model: the Keras model of the table, or a smaller one with the same layer names.
+
+        Raises:
+            InputError: if it has none of the table's layers, or a larger one.
+
+        Example:
+            >>> import keras
+            >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, name="dense")])
+            >>> row = LayerLatency((4,), (4, 8), [[1.0, 3.0]])
+            >>> LatencyTable("a board", {"dense": row}, overhead=0.5).predict(model)
+            3.5
+        """
+        graph = build_channel_graph(model)
+        total, known = self.overhead, False
+        for call in graph.calls:
+            row = self.layers.get(call.name)
+            if row is None or not call.inputs:
+                continue
+            counts = len(graph.ids[call.inputs[0]]), len(graph.ids[call.outputs[0]])
+            if counts[0] > row.inputs[-1] or counts[1] > row.outputs[-1]:
+                self.check(call.name, *counts)
+            total, known = total + row.microseconds_of(*counts), True
+        if not known:
+            self.check_all_known((), graph.model.name)
+        return total
 
     def check(self, name: str, inputs: int, outputs: int) -> None:
         """Checks that a layer of a model is the one that was measured.
@@ -127,8 +165,33 @@ class LatencyTable:
             for name, row in self.layers.items()
         }
         return json.dumps(
-            {"schema": _SCHEMA, "device": self.device, "overhead": self.overhead, "layers": layers}
+            {
+                "schema": _SCHEMA,
+                "device": self.device,
+                "overhead": self.overhead,
+                "channel_step": self.channel_step,
+                "layers": layers,
+            }
         )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "LatencyTable":
+        """Reads the file that ``tf-wgsef latency-table`` wrote.
+
+        Args:
+            path: the file.
+
+        Raises:
+            InputError: if it is not there, or no such table.
+        """
+        try:
+            text = pathlib.Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"Expected a latency table, as tf-wgsef latency-table writes it. Received: {str(path)!r}, "
+                f"which cannot be read: {getattr(error, 'strerror', None) or error}."
+            ) from error
+        return cls.from_json(text)
 
     @classmethod
     def from_json(cls, text: str) -> "LatencyTable":
@@ -142,7 +205,8 @@ class LatencyTable:
             if data["schema"] != _SCHEMA:
                 raise ValueError(f"schema {data['schema']!r}")
             layers = {name: LayerLatency(**row) for name, row in data["layers"].items()}
-            return cls(str(data["device"]), layers, float(data["overhead"]))
+            step = data.get("channel_step")  # tables written by hand may lack it
+            return cls(str(data["device"]), layers, float(data["overhead"]), step)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise InputError(
                 f"Expected a JSON text written by LatencyTable.to_json ({_SCHEMA}). Received: {error}."

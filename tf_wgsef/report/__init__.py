@@ -4,6 +4,9 @@ from tf_wgsef.report._channel_graph_plot import check_graph_file as check_graph_
 from tf_wgsef.report._channel_graph_plot import plot_channel_graph as plot_channel_graph
 from tf_wgsef.report._explain import explain_latency as explain_latency
 from tf_wgsef.report._html import render_html as render_html
+from tf_wgsef.report._latency_plot import render_latency_png as render_latency_png
+from tf_wgsef.report._latency_table import explain_prediction as explain_prediction
+from tf_wgsef.report._latency_table import render_latency_table as render_latency_table
 from tf_wgsef.report._methods import FIGURES as FIGURES
 from tf_wgsef.report._methods import MethodRow as MethodRow
 from tf_wgsef.report._methods import best_methods as best_methods

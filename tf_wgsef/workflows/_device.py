@@ -3,9 +3,10 @@
 import dataclasses
 
 import keras
+import numpy as np
 
 from tf_wgsef.convert import convert
-from tf_wgsef.measure import measure_interleaved
+from tf_wgsef.measure import LatencyStats, measure_interleaved
 
 _COUNTS = (1, 4, 8, 16, 32)
 
@@ -20,29 +21,49 @@ class DeviceFacts:
 
     Attributes:
         fixed_cost_us: median microseconds of an almost empty model.
-        channel_step: output channels that a float convolution computes at a time; None if no step showed.
+        channel_step: output channels that a convolution computes at a time; None if no step showed.
+        stats: the measurement of the almost empty model, which names the device.
     """
 
     fixed_cost_us: float
     channel_step: int | None
+    stats: LatencyStats | None = None
 
 
-def probe_device(*, target="local", threads: int = 1, min_seconds: float = 0.25) -> DeviceFacts:
+def probe_device(
+    *, target="local", threads: int = 1, min_seconds: float = 0.25, quantization: str = "none"
+) -> DeviceFacts:
     """Measures an almost empty model, and convolutions of 1 to 32 output channels.
 
     Args:
         target: where to measure.
         threads: threads of the runtime.
         min_seconds: seconds per file.
+        quantization: of the files, as in ``convert``.
 
     Example:
         ``probe_device().channel_step`` is 16 on x86 with AVX-512.
     """
-    files = {"empty": convert(_empty(), check=False)}
-    files.update({str(count): convert(_convolution(count), check=False) for count in _COUNTS})
+    files = {"empty": file_of_any_weights(_empty(), quantization)}
+    files |= {str(count): file_of_any_weights(_convolution(count), quantization) for count in _COUNTS}
     stats = measure_interleaved(files, target=target, threads=threads, min_seconds=min_seconds)
     times = {count: stats[str(count)].p50 for count in _COUNTS}
-    return DeviceFacts(stats["empty"].p50, channel_step(times))
+    return DeviceFacts(stats["empty"].p50, channel_step(times), stats["empty"])
+
+
+def file_of_any_weights(model, quantization: str = "none") -> bytes:
+    """Returns the file of a model whose weights do not matter: unchecked, calibrated by random inputs.
+
+    Args:
+        model: a Keras model.
+        quantization: as in ``convert``.
+    """
+    generator = np.random.default_rng(0)
+    inputs = [generator.normal(size=(8, *tensor.shape[1:])).astype("float32") for tensor in model.inputs]
+    calibration = None
+    if quantization == "int8":
+        calibration = inputs if len(inputs) > 1 else inputs[0]
+    return convert(model, quantization=quantization, calibration=calibration, check=False)
 
 
 def channel_step(times: dict[int, float]) -> int | None:

@@ -1,0 +1,95 @@
+"""``tf-wgsef latency-table``: what each layer of a model costs on a device, by its channels."""
+
+SUMMARY = "Measure what a model's layers cost on a device, by the channels they keep, for a latency budget."
+EXAMPLE = "tf-wgsef latency-table model.keras --output table.json"
+
+
+def add_arguments(parser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("model", help="a .keras file; its weights do not matter")
+    parser.add_argument("--output", default="latency_table.json", help="the table to write")
+    parser.add_argument("--target", default="local", help="where to measure: local is this machine")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the runtime")
+    parser.add_argument(
+        "--quantization",
+        choices=("none", "float16", "dynamic", "int8"),
+        default="none",
+        help="kind of numbers",
+    )
+    parser.add_argument("--seconds", type=float, default=0.2, help="measure each file for at least so long")
+    parser.add_argument(
+        "--check",
+        type=int,
+        default=10,
+        metavar="N",
+        help="strip the model at random N times, and set predicted against measured latencies; 0: do not",
+    )
+    parser.add_argument("--plot", metavar="FILE", help="also draw it: a .png file")
+    parser.add_argument("--cache", metavar="FOLDER", help="times of earlier measurements (the user's cache)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output files")
+
+
+def run(arguments, out, err) -> dict:
+    """Measures the table, checks its predictions, and prints both."""
+    from tf_wgsef.errors import InputError
+    from tf_wgsef.output_files import check_new_file, new_file
+    from tf_wgsef.validation import check_non_negative, check_positive_int
+
+    for path, ending in ((arguments.output, ".json"), (arguments.plot, ".png")):
+        if path is not None and not path.endswith(ending):
+            raise InputError(f"Expected a file that ends in {ending}. Received: {path!r}.")
+        if path is not None:
+            check_new_file(path, overwrite=arguments.overwrite)
+    check_positive_int("threads", arguments.threads)
+    check_non_negative("seconds", arguments.seconds)
+    if arguments.check:
+        check_positive_int("check", arguments.check)
+    with err.status("Loading Keras and TensorFlow"):
+        from tf_wgsef.report import explain_prediction, render_latency_png, render_latency_table
+        from tf_wgsef.workflows import WorkflowProgress
+        from tf_wgsef.workflows._files import load_keras_model
+        from tf_wgsef.workflows.latency import LatencyCache, check_latency_table, measure_latency_table
+
+        model = load_keras_model(arguments.model)
+    options = {name: getattr(arguments, name) for name in ("target", "threads", "quantization", "seconds")}
+    with WorkflowProgress({"Measuring": 3, "Checking": 1}, console=err) as progress:
+        progress.begin("Measuring")
+        cache = LatencyCache(arguments.cache)
+        table = measure_latency_table(model, cache=cache, progress=progress.advance, **options)
+        check = None
+        if arguments.check:
+            progress.begin("Checking")
+            check = check_latency_table(
+                model, table, count=arguments.check, progress=progress.advance, **options
+            )
+    out.print(render_latency_table(table))
+    if table.channel_step:
+        out.print(
+            f"Output channels are computed {table.channel_step} at a time: round_to={table.channel_step}."
+        )
+    if check:
+        out.print(explain_prediction(check.predicted, check.measured))
+    with new_file(arguments.output, overwrite=arguments.overwrite) as path:
+        path.write_text(table.to_json() + "\n", encoding="utf-8")
+    if arguments.plot:
+        pairs = (check.predicted, check.measured) if check else ()
+        with new_file(arguments.plot, overwrite=arguments.overwrite) as path:
+            path.write_bytes(render_latency_png(table, *pairs))
+    dense = table.predict(model)
+    out.print(
+        f"Written to {arguments.output}. Half of the dense time, {dense / 2:.1f} µs, as a budget:\n"
+        f"  table = tf_wgsef.LatencyTable.load({arguments.output!r})\n"
+        f'  sparse = tf_wgsef.sparsify(model, budget={{"latency": ({dense / 2:.1f}, table)}})',
+        markup=False,
+        highlight=False,
+    )
+    return {
+        "output": arguments.output,
+        "device": table.device,
+        "dense_us": dense,
+        "overhead_us": table.overhead,
+        "channel_step": table.channel_step,
+        "predicted_us": list(check.predicted) if check else [],
+        "measured_us": list(check.measured) if check else [],
+        "median_error": check.median_error if check else None,
+    }
