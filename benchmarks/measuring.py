@@ -54,7 +54,7 @@ def against_the_tool(file: bytes, times: int) -> list[float]:
         for _ in track(range(times), "tool", transient=True):
             ours = wgsef.measure(path).p50
             arguments = ["--model", path, "--num_runs", "1000", "--warmup_runs", "200", "--num_threads", "1"]
-            subprocess.run(
+            subprocess.run(  # noqa: S603 - a list of our own words
                 [command, *map(str, arguments), "--result_json", str(result)], check=True, capture_output=True
             )
             ratios.append(ours / (1e3 * json.loads(result.read_text())["latency"]["median_ms"]))
