@@ -1,0 +1,119 @@
+"""Quantization-aware training: the model with fake quantization, and the ranges that it starts from."""
+
+import numpy as np
+
+from tf_wgsef.keras2._bridge import Bridge
+from tf_wgsef.keras2._refusal import Refusal, first_line
+from tf_wgsef.keras2._rewrite import is_lone
+
+# The library follows the ranges of activations with this memory, from -6 to 6 at the start: after 500 steps 60 % of
+# that start would be left. (MovingAverageQuantizer passes it to quant_ops.MovingAvgQuantize.)
+_MEMORY = 0.999
+_ROUNDS, _STABLE = 12, 0.02
+
+
+def check_quantizable(bridge: Bridge) -> None:
+    """Raises unless the library quantizes every layer.
+
+    Raises:
+        Refusal: naming each layer that it does not.
+    """
+    import tensorflow_model_optimization as tfmot
+
+    registry = tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme().get_quantize_registry()
+    entries, problems, probed = bridge.description["layers"], [], {}
+    for call in bridge.description["calls"]:
+        entry, layer = entries[call["layer"]], bridge.layers[call["layer"]]
+        if entry["times"] > 1:
+            reason = "it is applied more than once"
+        elif entry["class"] == "BatchNormalization":
+            reason = (
+                "no convolution or dense layer of its own stands before it"
+                if is_lone(call, bridge.description)
+                else None
+            )
+        elif not registry.supports(layer):
+            reason = "tensorflow-model-optimization has no 8-bit form of this layer"
+        else:
+            reason = _refused_activation(getattr(layer, "activation", None), probed)
+        if reason and (entry["class"], entry["path"], reason) not in problems:
+            problems.append((entry["class"], entry["path"], reason))
+    if problems:
+        raise Refusal("quantized", problems)
+
+
+def quantize(bridge: Bridge):
+    """Returns the model with fake quantization.
+
+    Raises:
+        Refusal: if the library refuses it all the same.
+    """
+    import tensorflow_model_optimization as tfmot
+
+    try:
+        return tfmot.quantization.keras.quantize_model(bridge.model)
+    except Exception as error:  # noqa: BLE001 - ValueError, RuntimeError, KeyError: whatever its transforms meet
+        raise Refusal("quantized", [("model", bridge.description["name"], first_line(error))]) from error
+
+
+def measure_ranges(model, batches) -> None:
+    """Sets the ranges of all activations to what they are on some batches; all else stays.
+
+    The library's own average is taken, and its start, whose share in it is known, is subtracted. A range that was too
+    small had cut off what the layers behind it see, so this is repeated until the ranges stand still.
+
+    Args:
+        model: the model with fake quantization.
+        batches: lists of input arrays.
+    """
+    before = model.get_weights()
+    places = [i for i, weight in enumerate(model.weights) if _is_range(weight)]
+    rest = _MEMORY ** len(batches)
+    for _ in range(_ROUNDS):
+        start = [model.weights[i].numpy() for i in places]
+        for inputs in batches:
+            model(inputs if len(inputs) > 1 else inputs[0], training=True)
+        found = [
+            (model.weights[i].numpy() - rest * old) / (1 - rest) for i, old in zip(places, start, strict=True)
+        ]
+        values = list(before)
+        for place, value in zip(places, found, strict=True):
+            values[place] = value.astype("float32")
+        model.set_weights(values)
+        pairs = zip(start, found, strict=True)
+        if all(np.all(np.abs(old - new) <= _STABLE * np.abs(new) + 1e-6) for old, new in pairs):
+            return
+
+
+def refresh_kernel_ranges(model, inputs) -> None:
+    """Sets the ranges of all kernels to what the kernels are now; the last training step has moved them since.
+
+    Args:
+        model: the model with fake quantization.
+        inputs: one batch.
+    """
+    before = model.get_weights()
+    model(inputs if len(inputs) > 1 else inputs[0], training=True)
+    pairs = zip(model.weights, before, strict=True)
+    model.set_weights([w.numpy() if _is_range(w) and "kernel_m" in w.name else old for w, old in pairs])
+
+
+def _is_range(weight) -> bool:
+    return weight.name.partition(":")[0].endswith(("_min", "_max"))
+
+
+def _refused_activation(activation, probed: dict) -> str | None:
+    """Why the library does not quantize an activation function; it only says so when it is applied."""
+    import tensorflow_model_optimization as tfmot
+    import tf_keras
+
+    if activation is None:
+        return None
+    if activation not in probed:
+        probed[activation] = None
+        model = tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Activation(activation)])
+        try:
+            tfmot.quantization.keras.quantize_model(model)
+        except Exception as error:  # noqa: BLE001 - as above
+            probed[activation] = first_line(error)
+    return probed[activation]

@@ -1,0 +1,79 @@
+"""The same model in layers that the library quantizes.
+
+``tensorflow-model-optimization`` knows a batch norm only behind a convolution or a dense layer, and it loops for ever
+over some separable convolutions (Xception). Both have an exact form that it does know.
+"""
+
+import numpy as np
+
+_BEFORE = ("Conv2D", "DepthwiseConv2D", "Dense")
+
+
+def rewrite(description: dict, weights: list) -> tuple[dict, list]:
+    """Returns the description and the weights with separable convolutions and lone batch norms replaced.
+
+    A separable convolution becomes a depthwise and a 1×1 convolution. A batch norm over images that no convolution
+    stands before becomes a depthwise 1×1 convolution: its statistics are constants from then on.
+
+    Args:
+        description: of the model.
+        weights: the arrays of each layer.
+    """
+    layers, arrays, calls = list(description["layers"]), list(weights), []
+    for call in description["calls"]:
+        entry = layers[call["layer"]]
+        if entry["class"] == "SeparableConv2D" and entry["times"] == 1:
+            calls += _split(call, layers, arrays)
+        elif is_lone(call, description) and len(call["shape"]) == 4 and entry["times"] == 1:
+            _replace_batch_norm(call["layer"], layers, arrays)
+            calls.append(call)
+        else:
+            calls.append(call)
+    return {**description, "layers": layers, "calls": calls}, arrays
+
+
+def is_lone(call: dict, description: dict) -> bool:
+    """Whether the call is of a batch norm that is not the only one to see a linear convolution or dense layer."""
+    if description["layers"][call["layer"]]["class"] != "BatchNormalization":
+        return False
+    source = call["inputs"][0]
+    makers = [one for one in description["calls"] if source in one["outputs"]]
+    readers = [one for one in description["calls"] if source in one["inputs"]]
+    shown = any(source == entry["tensor"] for entry in description["outputs"])
+    if not makers or len(readers) > 1 or shown:
+        return True
+    maker = description["layers"][makers[0]["layer"]]
+    return maker["class"] not in _BEFORE or maker["config"].get("activation", "linear") != "linear"
+
+
+def _split(call, layers, arrays):
+    entry = layers[call["layer"]]
+    config, (depthwise, pointwise, *bias) = entry["config"], arrays[call["layer"]]
+    shared = {key: config[key] for key in ("trainable", "dtype", "data_format") if key in config}
+    first = {"name": f"{entry['key']}_depthwise", "use_bias": False, **shared}
+    first |= {
+        key: config[key] for key in ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier")
+    }
+    second = {"name": f"{entry['key']}_pointwise", "filters": config["filters"], "kernel_size": 1, **shared}
+    second |= {"use_bias": config["use_bias"], "activation": config["activation"]}
+    between = f"{call['outputs'][0]}/depthwise"
+    layers[call["layer"]] = {**entry, "key": first["name"], "class": "DepthwiseConv2D", "config": first}
+    arrays[call["layer"]] = [depthwise]
+    layers.append({**entry, "key": second["name"], "class": "Conv2D", "config": second})
+    arrays.append([pointwise, *bias])
+    return [
+        {**call, "outputs": [between], "numbers": [0]},
+        {**call, "layer": len(layers) - 1, "inputs": [between]},
+    ]
+
+
+def _replace_batch_norm(index, layers, arrays):
+    entry, waiting = layers[index], list(arrays[index])
+    config = entry["config"]
+    gamma = waiting.pop(0) if config["scale"] else np.ones_like(waiting[0])
+    beta = waiting.pop(0) if config["center"] else np.zeros_like(waiting[0])
+    mean, variance = waiting
+    factor = gamma / np.sqrt(variance + config["epsilon"])
+    replaced = {"name": config["name"], "kernel_size": 1, "trainable": config.get("trainable", True)}
+    layers[index] = {**entry, "class": "DepthwiseConv2D", "config": replaced}
+    arrays[index] = [factor.reshape(1, 1, -1, 1).astype("float32"), (beta - mean * factor).astype("float32")]
