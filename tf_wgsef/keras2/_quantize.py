@@ -1,7 +1,5 @@
 """Quantization-aware training: the model with fake quantization, and the ranges that it starts from."""
 
-import numpy as np
-
 from tf_wgsef.keras2._bridge import Bridge
 from tf_wgsef.keras2._refusal import Refusal, first_line
 from tf_wgsef.keras2._rewrite import is_lone
@@ -10,6 +8,9 @@ from tf_wgsef.keras2._rewrite import is_lone
 # that start would be left. (MovingAverageQuantizer passes it to quant_ops.MovingAvgQuantize.)
 _MEMORY = 0.999
 _ROUNDS, _STABLE = 12, 0.02
+# How the library names the ranges that are averages, and those of kernels.
+_AVERAGES = ("activation_min", "activation_max", "output_min", "output_max")
+_KERNELS = ("kernel_min", "kernel_max")
 
 
 def check_quantizable(bridge: Bridge) -> None:
@@ -57,31 +58,28 @@ def quantize(bridge: Bridge):
 
 
 def measure_ranges(model, batches) -> None:
-    """Sets the ranges of all activations to what they are on some batches; all else stays.
+    """Sets the ranges of all activations to what they are on some batches; weights and statistics stay.
 
     The library's own average is taken, and its start, whose share in it is known, is subtracted. A range that was too
-    small had cut off what the layers behind it see, so this is repeated until the ranges stand still.
+    small had cut off what the layers behind it see, so this is repeated until the ranges stand still. (The ranges of
+    inputs are no averages, but the extremes of all that was seen.)
 
     Args:
         model: the model with fake quantization.
         batches: lists of input arrays.
     """
     before = model.get_weights()
-    places = [i for i, weight in enumerate(model.weights) if _is_range(weight)]
+    places = [i for i, weight in enumerate(model.weights) if _leaf(weight).endswith(("_min", "_max"))]
+    averages = [i for i in places if _leaf(model.weights[i]).endswith(_AVERAGES)]
     rest = _MEMORY ** len(batches)
     for _ in range(_ROUNDS):
-        start = [model.weights[i].numpy() for i in places]
+        start = {i: model.weights[i].numpy() for i in places}
         for inputs in batches:
             model(inputs if len(inputs) > 1 else inputs[0], training=True)
-        found = [
-            (model.weights[i].numpy() - rest * old) / (1 - rest) for i, old in zip(places, start, strict=True)
-        ]
-        values = list(before)
-        for place, value in zip(places, found, strict=True):
-            values[place] = value.astype("float32")
-        model.set_weights(values)
-        pairs = zip(start, found, strict=True)
-        if all(np.all(np.abs(old - new) <= _STABLE * np.abs(new) + 1e-6) for old, new in pairs):
+        found = {i: model.weights[i].numpy() for i in places}
+        found |= {i: (found[i] - rest * start[i]) / (1 - rest) for i in averages}
+        model.set_weights([found.get(i, value) for i, value in enumerate(before)])
+        if all(abs(start[i] - found[i]) <= _STABLE * abs(found[i]) + 1e-6 for i in averages):
             return
 
 
@@ -95,11 +93,11 @@ def refresh_kernel_ranges(model, inputs) -> None:
     before = model.get_weights()
     model(inputs if len(inputs) > 1 else inputs[0], training=True)
     pairs = zip(model.weights, before, strict=True)
-    model.set_weights([w.numpy() if _is_range(w) and "kernel_m" in w.name else old for w, old in pairs])
+    model.set_weights([w.numpy() if _leaf(w).endswith(_KERNELS) else old for w, old in pairs])
 
 
-def _is_range(weight) -> bool:
-    return weight.name.partition(":")[0].endswith(("_min", "_max"))
+def _leaf(weight) -> str:
+    return weight.name.partition(":")[0].rpartition("/")[2]
 
 
 def _refused_activation(activation, probed: dict) -> str | None:
@@ -114,6 +112,7 @@ def _refused_activation(activation, probed: dict) -> str | None:
         model = tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Activation(activation)])
         try:
             tfmot.quantization.keras.quantize_model(model)
-        except Exception as error:  # noqa: BLE001 - as above
-            probed[activation] = first_line(error)
+        except Exception:  # noqa: BLE001 - as above
+            name = getattr(activation, "__name__", type(activation).__name__)
+            probed[activation] = f"its activation {name!r} has no 8-bit form in tensorflow-model-optimization"
     return probed[activation]

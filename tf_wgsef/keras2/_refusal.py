@@ -16,6 +16,12 @@ class Refusal(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of what an error says, at most 200 characters."""
+    """Returns the line of an error that says most, at most 200 characters.
+
+    Example:
+        >>> first_line(ValueError("Error when deserializing\\n\\nException encountered: no such activation"))
+        'no such activation'
+    """
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
+    said = [line.partition(": ")[2] for line in lines if line.startswith("Exception encountered: ")]
+    return (said or lines)[0][:200]

@@ -22,6 +22,8 @@ def clean_config(config: dict) -> dict:
     # A LeakyReLU; ReLU has the name of Keras 3 in both.
     if "negative_slope" in cleaned and "max_value" not in cleaned:
         cleaned["alpha"] = cleaned.pop("negative_slope")
+    if cleaned.get("rms_scaling") is False:  # of a LayerNormalization
+        del cleaned["rms_scaling"]
     return cleaned
 
 
