@@ -6,8 +6,8 @@ import numpy as np
 
 from tf_wgsef.keras2._refusal import Refusal, first_line
 
-# Of the output range. Both compute the same float32 sums, with batch norms in another form: MobileNetV2 differs by 5e-5,
-# EfficientNetV2B0 by 1e-4. A wrong layer shows as a difference of order 1.
+# Of the output range. Both compute the same float32 sums, with batch norms in another form: MobileNetV2
+# differs by 5e-5, EfficientNetV2B0 by 1e-4. A wrong layer shows as a difference of order 1.
 _TOLERANCE = 1e-3
 
 

@@ -1,7 +1,5 @@
 """The jobs: quantization-aware training, weight clustering, 2:4 sparsity."""
 
-import os
-
 import numpy as np
 
 from tf_wgsef.keras2 import _bridge, _clusters, _export, _quantize, _sparse, _train
@@ -101,7 +99,5 @@ def _numbered(arrays, letter):
 
 
 def _write(path, content: bytes):
-    with open(path, "xb") as file:
+    with path.open("xb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

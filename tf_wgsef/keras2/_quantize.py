@@ -4,8 +4,8 @@ from tf_wgsef.keras2._bridge import Bridge
 from tf_wgsef.keras2._refusal import Refusal, first_line
 from tf_wgsef.keras2._rewrite import is_lone
 
-# The library follows the ranges of activations with this memory, from -6 to 6 at the start: after 500 steps 60 % of
-# that start would be left. (MovingAverageQuantizer passes it to quant_ops.MovingAvgQuantize.)
+# The library follows the ranges of activations with this memory, from -6 to 6 at the start: after 500 steps
+# 60 % of that start would be left. (MovingAverageQuantizer passes it to quant_ops.MovingAvgQuantize.)
 _MEMORY = 0.999
 _ROUNDS, _STABLE = 12, 0.02
 # How the library names the ranges that are averages, and those of kernels.
@@ -53,16 +53,16 @@ def quantize(bridge: Bridge):
 
     try:
         return tfmot.quantization.keras.quantize_model(bridge.model)
-    except Exception as error:  # noqa: BLE001 - ValueError, RuntimeError, KeyError: whatever its transforms meet
+    except Exception as error:  # noqa: BLE001 - whatever its transforms meet
         raise Refusal("quantized", [("model", bridge.description["name"], first_line(error))]) from error
 
 
 def measure_ranges(model, batches) -> None:
     """Sets the ranges of all activations to what they are on some batches; weights and statistics stay.
 
-    The library's own average is taken, and its start, whose share in it is known, is subtracted. A range that was too
-    small had cut off what the layers behind it see, so this is repeated until the ranges stand still. (The ranges of
-    inputs are no averages, but the extremes of all that was seen.)
+    The library's own average is taken, and its start, whose share in it is known, is subtracted. A range that
+    was too small had cut off what the layers behind it see, so this is repeated until the ranges stand still.
+    (The ranges of inputs are no averages, but the extremes of all that was seen.)
 
     Args:
         model: the model with fake quantization.
@@ -84,7 +84,7 @@ def measure_ranges(model, batches) -> None:
 
 
 def refresh_kernel_ranges(model, inputs) -> None:
-    """Sets the ranges of all kernels to what the kernels are now; the last training step has moved them since.
+    """Sets the ranges of all kernels to what they are now; the last training step has moved them since.
 
     Args:
         model: the model with fake quantization.

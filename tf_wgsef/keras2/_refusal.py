@@ -16,10 +16,10 @@ class Refusal(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the line of an error that says most, at most 200 characters.
+    r"""Returns the line of an error that says most, at most 200 characters.
 
     Example:
-        >>> first_line(ValueError("Error when deserializing\\n\\nException encountered: no such activation"))
+        >>> first_line(ValueError("Error when deserializing\n\nException encountered: no such activation"))
         'no such activation'
     """
     lines = str(error).strip().splitlines() or [type(error).__name__]

@@ -1,7 +1,7 @@
 """The same model in layers that the library quantizes.
 
-``tensorflow-model-optimization`` knows a batch norm only behind a convolution or a dense layer, and it loops for ever
-over some separable convolutions (Xception). Both have an exact form that it does know.
+``tensorflow-model-optimization`` knows a batch norm only behind a convolution or a dense layer, and it loops
+for ever over some separable convolutions (Xception). Both have an exact form that it does know.
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ _BEFORE = ("Conv2D", "DepthwiseConv2D", "Dense")
 def rewrite(description: dict, weights: list) -> tuple[dict, list]:
     """Returns the description and the weights with separable convolutions and lone batch norms replaced.
 
-    A separable convolution becomes a depthwise and a 1×1 convolution. A batch norm over images that no convolution
-    stands before becomes a depthwise 1×1 convolution: its statistics are constants from then on.
+    A separable convolution becomes a depthwise and a 1×1 convolution. A batch norm over images that no
+    convolution stands before becomes a depthwise 1×1 convolution: its statistics are constants from then on.
 
     Args:
         description: of the model.
@@ -33,7 +33,7 @@ def rewrite(description: dict, weights: list) -> tuple[dict, list]:
 
 
 def is_lone(call: dict, description: dict) -> bool:
-    """Whether the call is of a batch norm that is not the only one to see a linear convolution or dense layer."""
+    """Whether the call is of a batch norm that has no linear convolution or dense layer for itself."""
     if description["layers"][call["layer"]]["class"] != "BatchNormalization":
         return False
     source = call["inputs"][0]

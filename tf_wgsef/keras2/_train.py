@@ -28,7 +28,8 @@ def compile_model(model, job: dict) -> None:
 def train(model, job: dict, stream, report, *, first=(), on_epoch_end=None) -> None:
     """Trains for the job's epochs.
 
-    The learning rate falls from epoch to epoch along half a cosine: what is quantized ends where it stands still.
+    The learning rate falls from epoch to epoch along half a cosine: what is quantized ends where it stands
+    still.
 
     Args:
         model: a compiled ``tf_keras.Model``.
@@ -52,6 +53,8 @@ def train(model, job: dict, stream, report, *, first=(), on_epoch_end=None) -> N
                 report(event="step", epoch=epoch, batch=batch_number, **_figures(logs))
         if on_epoch_end:
             on_epoch_end(epoch)
+        if not math.isfinite(logs.get("loss", 0.0)):
+            raise ArithmeticError("the loss is NaN or infinite: pass a lower learning_rate")
         report(event="epoch", epoch=epoch, batch=batch_number, **_figures(logs))
 
 

@@ -1,4 +1,4 @@
-"""Run in a process with Keras 2 only: builds every described model and compares it. Prints one JSON object."""
+"""Run with Keras 2 alone: rebuilds every described model and compares it. Prints one JSON object."""
 
 import json
 import pathlib
@@ -20,14 +20,16 @@ def look_at(folder: pathlib.Path) -> dict:
     counts = [entry["weights"] for entry in description["layers"]]
     weights = [[arrays[f"{i}.{k}"] for k in range(count)] for i, count in enumerate(counts)]
     samples, expected = ([arrays[n] for n in sorted(arrays) if n[0] == letter] for letter in "xy")
+    found = {"difference": None, "rewritten": None, "refused": []}
     try:
-        found = {"difference": check(build(description, weights), samples, expected)}
+        found["difference"] = check(build(description, weights), samples, expected)
         bridge = build(*rewrite(description, weights))
         found["rewritten"] = check(bridge, samples, expected)
         check_quantizable(bridge)
     except Refusal as error:
-        return {**found, "refused": error.problems} if "difference" in locals().get("found", {}) else {"refused": error.problems}
+        found["refused"] = error.problems
     return found
 
 
-print(json.dumps({path.name: look_at(path) for path in map(pathlib.Path, sys.argv[1:])}))
+if __name__ == "__main__":
+    print(json.dumps({path.name: look_at(path) for path in map(pathlib.Path, sys.argv[1:])}))

@@ -39,7 +39,8 @@ def describe_model(flat) -> Description:
     """Describes a model.
 
     Args:
-        flat: a functional model with flat lists of inputs and outputs; nested models are read in place of their call.
+        flat: a functional model with flat lists of inputs and outputs; nested models are read in place of
+            their call.
 
     Raises:
         InputError: if an input has no fixed shape or is not numeric.

@@ -16,14 +16,14 @@ _DROPPED = (
 )
 # With the caller's own module path, so that both find the same packages, wherever the caller's script lies.
 _START = (
-    "import json, runpy, sys; sys.path[:] = json.loads(sys.argv.pop()); "
-    "runpy.run_module('tf_wgsef.keras2', run_name='__main__')"
+    "import json, runpy, sys; sys.path[:] = json.loads(sys.argv.pop()); runpy.run_module('tf_wgsef.keras2', "
+    "run_name='__main__')"
 )
 
 
 def command() -> list[str]:
     """Returns the argument list that starts the other process."""
-    path = [os.path.abspath(entry) for entry in sys.path]
+    path = [str(pathlib.Path(entry).absolute()) for entry in sys.path]
     return [sys.executable, "-c", _START, json.dumps(path)]
 
 

@@ -1,6 +1,7 @@
 """From a model and data to a finished job in the other process."""
 
 import contextlib
+import importlib.util
 import json
 import pathlib
 import tempfile
@@ -10,11 +11,12 @@ import numpy as np
 
 from tf_wgsef.convert._flat import call_flat, check_finite_weights, flat_model
 from tf_wgsef.convert._signature import input_specs
+from tf_wgsef.errors import InputError
 from tf_wgsef.graph import check_keras_model
 from tf_wgsef.validation import check_non_negative, check_positive_int
 
 from ._describe import describe_model
-from ._process import Keras2Process
+from ._process import Keras2Process, missing_package
 from ._training_data import TrainingData
 
 # Samples that both Keras compute, to prove the bridge and the file.
@@ -40,6 +42,7 @@ class Job:
     """
 
     def __init__(self, kind: str, model, x, y, options: dict, **extra):
+        _check_installed()
         self._options, self._kind, self._extra = options, kind, extra
         for name in ("epochs", "batch_size"):
             check_positive_int(name, options[name])
@@ -101,6 +104,15 @@ class Job:
         expected = [keras.ops.convert_to_numpy(one) for one in call_flat(self.flat, self._arrays)]
         numbered = {f"x{i}": one for i, one in enumerate(self._arrays)}
         np.savez(folder / "samples.npz", **numbered, **{f"y{i}": one for i, one in enumerate(expected)})
+
+
+def _check_installed() -> None:
+    """Raises unless the extra is there; nothing is imported to find out."""
+    missing = [
+        name for name in ("tensorflow_model_optimization", "tf_keras") if not importlib.util.find_spec(name)
+    ]
+    if missing:
+        raise InputError(missing_package(missing[0]))
 
 
 def _last_activation(plain: dict, tensor: str) -> str:

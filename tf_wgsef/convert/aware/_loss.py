@@ -12,8 +12,8 @@ def choose_loss(loss: str | None, targets: np.ndarray, shape: tuple, activation:
     """Returns the loss of one output: its "kind", and whether the output is "from_logits".
 
     Args:
-        loss: one of ``LOSSES``, or None to tell from the targets: classes and one-hot rows mean cross-entropy,
-            anything else the squared error.
+        loss: one of ``LOSSES``, or None to tell from the targets: classes and one-hot rows mean
+            cross-entropy, anything else the squared error.
         targets: some targets.
         shape: of the output, without the batch.
         activation: what the output passed last: "softmax" or "sigmoid" make probabilities.
@@ -67,8 +67,8 @@ def fit_targets(targets, shape: tuple, loss: dict) -> np.ndarray:
         classes.min() < 0 or classes.max() >= loss["classes"] or (classes != np.rint(classes)).any()
     ):
         raise InputError(
-            f"Expected classes from 0 to {loss['classes'] - 1} in `y`. Received: values from {classes.min()} to "
-            f"{classes.max()}. Number the classes as the model's outputs are."
+            f"Expected classes from 0 to {loss['classes'] - 1} in `y`. Received: values from {classes.min()} "
+            f"to {classes.max()}. Number the classes as the model's outputs are."
         )
     return classes.astype("int32")
 
@@ -97,6 +97,6 @@ def _as_rows(array, shape):
 
 def _raise_shape(targets, shape):
     raise InputError(
-        f"Expected `y` that fits an output of shape {('n', *shape)}: classes from 0, or an array of that shape. "
-        f"Received: shape={targets.shape}, dtype={targets.dtype}."
+        f"Expected `y` that fits an output of shape {('n', *shape)}: classes from 0, or an array of that "
+        f"shape. Received: shape={targets.shape}, dtype={targets.dtype}."
     )

@@ -1,5 +1,6 @@
 """The other process: started in a private folder, fed with batches, read event by event, and always ended."""
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -34,8 +35,8 @@ class Keras2Process:
         self.history: list[dict] = []
 
     def __enter__(self):
-        with open(self._folder / "log.txt", "xb") as log:
-            self._process = subprocess.Popen(
+        with (self._folder / "log.txt").open("xb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own argument list
                 command(),
                 cwd=self._folder,
                 env=environment(self._folder),
@@ -55,10 +56,8 @@ class Keras2Process:
         self._process.wait()
         self._reader.join()
         self._process.stdout.close()
-        try:
+        with contextlib.suppress(BrokenPipeError):  # what was not sent yet is not needed any more
             self._process.stdin.close()
-        except BrokenPipeError:
-            pass  # what was not sent yet is not needed any more
 
     def wait_until(self, event: str) -> None:
         """Reads events up to one of this name.
@@ -105,19 +104,19 @@ class Keras2Process:
 
     def _take(self, line: bytes) -> str:
         """Notes an event and returns its name."""
-        event = json.loads(line)
-        kind = event.pop("event")
+        try:
+            event = json.loads(line)
+            kind = event.pop("event")
+        except (ValueError, AttributeError, KeyError):
+            return ""  # printed by a package before standard output became ours
         if kind == "refused":
             raise ConversionError(refusal(event["what"], self._name, event["problems"]))
         if kind == "missing":
-            raise InputError(
-                f"Expected the packages of quantization-aware training. Received: no module named "
-                f'{event["module"]!r}. Install them with: python -m pip install "tf-wgsef[qat]".'
-            )
+            raise InputError(missing_package(event["module"]))
         if kind == "failed":
             raise ConversionError(
-                f"Expected a model that tensorflow-model-optimization can train. Received: model={self._name!r}, "
-                f"where it fails at the step {self._stage!r}: {event['reason']}."
+                f"Expected a model that tensorflow-model-optimization can train. Received: "
+                f"model={self._name!r}, where it fails at the step {self._stage!r}: {event['reason']}."
             )
         self._note(kind, event)
         return kind
@@ -143,14 +142,23 @@ class Keras2Process:
         self._process.wait()
         if self._watchdog.expired:
             raise ConversionError(
-                f"Expected a sign of life from tensorflow-model-optimization every {self._time_limit:g} s. Received: "
-                f"none at the step {self._stage!r} of model={self._name!r}, so it was ended; there are models that it "
-                f'hangs on. Pass a larger time_limit=..., or use tf_wgsef.convert(model, quantization="int8").'
+                f"Expected a sign of life from tensorflow-model-optimization every {self._time_limit:g} s. "
+                f"Received: none at the step {self._stage!r} of model={self._name!r}, so it was ended; there "
+                f"are models that it hangs on. Pass a larger time_limit=..., or use tf_wgsef.convert(model, "
+                f'quantization="int8").'
             )
         log = (self._folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         said = "".join(one for one in (log or ["nothing"])[-1][:200] if one.isprintable())
         raise ConversionError(
-            f"Expected the process with Keras 2 to finish. Received: exit status {self._process.returncode} at the "
-            f"step {self._stage!r} of model={self._name!r}; its last words: {said}. If its memory ran out, use "
-            f"smaller batches."
+            f"Expected the process with Keras 2 to finish. Received: exit status {self._process.returncode} "
+            f"at the step {self._stage!r} of model={self._name!r}; its last words: {said}. If its memory ran "
+            f"out, use smaller batches."
         )
+
+
+def missing_package(name: str) -> str:
+    """Returns the message about a package of the extra that is not installed."""
+    return (
+        f"Expected the packages that train in Keras 2. Received: no module named {name!r}. "
+        f'Install them with: python -m pip install "tf-wgsef[qat]".'
+    )

@@ -19,8 +19,8 @@ class TrainedWeights:
         model: a copy of the given model, with the new weights.
         layers: names of the layers whose kernels have the form; the others trained along.
         history: one dict per epoch: the mean "loss", and the "accuracy" in classification.
-        bridge_difference: the largest difference between the given model and its copy in Keras 2 before training,
-            as a share of the output range.
+        bridge_difference: the largest difference between the given model and its copy in Keras 2 before
+            training, as a share of the output range.
     """
 
     model: Any
@@ -43,11 +43,11 @@ def cluster_weights(
     time_limit: float = 300.0,
     progress=None,
 ) -> TrainedWeights:
-    """Trains a copy of a model whose kernels take few different values each, so that its file compresses well.
+    """Trains a copy of a model whose kernels take few different values, so that its file compresses well.
 
-    ``tensorflow-model-optimization`` does the work in a process of its own, as for ``train_quantized``. Kernels of
-    convolutions and dense layers are clustered; depthwise kernels, biases and batch norms are not. The file does not
-    get smaller by itself: ``zip`` or the flash's own compression has to use it.
+    ``tensorflow-model-optimization`` does the work in a process of its own, as for ``train_quantized``.
+    Kernels of convolutions and dense layers are clustered; depthwise kernels, biases and batch norms are not.
+    The file does not get smaller by itself: ``zip`` or the flash's own compression has to use it.
 
     Args:
         model: a trained Sequential or functional Keras 3 model, or a ``ProximalModel``. It is only read.
@@ -64,7 +64,8 @@ def cluster_weights(
 
     Raises:
         InputError: if an argument is not what is expected, or the extra ``qat`` is not installed.
-        ConversionError: naming each layer that cannot be rebuilt in Keras 2, or if the library fails or hangs.
+        ConversionError: naming each layer that cannot be rebuilt in Keras 2, or if the library fails or
+            hangs.
 
     Example:
         ``wgsef.cluster_weights(result.model, x_train, y_train, clusters=16).model``
@@ -93,10 +94,11 @@ def sparse_2_to_4(
 ) -> TrainedWeights:
     """Trains a copy of a model in whose kernels two of four neighbouring weights are zero.
 
-    ``tensorflow-model-optimization`` does the work in a process of its own, as for ``train_quantized``. Neighbours are
-    along the input channels, the form that tensor cores of GPUs and some accelerators compute faster; LiteRT on CPUs
-    does not. Kernels of Conv2D and Dense whose input channels are a multiple of four get the form: strip with
-    ``round_to=4`` to have more of them. The smallest of four weights go before the first step.
+    ``tensorflow-model-optimization`` does the work in a process of its own, as for ``train_quantized``.
+    Neighbours are along the input channels, the form that tensor cores of GPUs and some accelerators compute
+    faster; LiteRT on CPUs does not. Kernels of Conv2D and Dense whose input channels are a multiple of four
+    get the form: strip with ``round_to=4`` to have more of them. The two smallest of four weights go before
+    the first step.
 
     Args:
         model: a trained Sequential or functional Keras 3 model, or a ``ProximalModel``. It is only read.
@@ -112,7 +114,8 @@ def sparse_2_to_4(
 
     Raises:
         InputError: if an argument is not what is expected, or the extra ``qat`` is not installed.
-        ConversionError: naming each layer that cannot be rebuilt in Keras 2, or if the library fails or hangs.
+        ConversionError: naming each layer that cannot be rebuilt in Keras 2, or if the library fails or
+            hangs.
 
     Example:
         ``wgsef.sparse_2_to_4(result.model, x_train, y_train).model``

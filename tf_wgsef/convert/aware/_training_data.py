@@ -44,8 +44,9 @@ class TrainingData:
         self._batch_size, self._random = batch_size, np.random.default_rng(seed)
         if y is None and isinstance(x, Iterator) and epochs > 1:
             raise InputError(
-                f"Expected data that can be read {epochs} times. Received: an iterator, which ends after the first. "
-                f"Pass arrays, a tf.data.Dataset, a keras.utils.PyDataset or a function that returns an iterator."
+                f"Expected data that can be read {epochs} times. Received: an iterator, which ends after the "
+                f"first. Pass arrays, a tf.data.Dataset, a keras.utils.PyDataset or a function that returns "
+                f"an iterator."
             )
         self.batches = None if y is None else -(-self._count() // batch_size)
         self._running = self._raw_epoch()
@@ -95,8 +96,8 @@ class TrainingData:
     def _fit(self, raw):
         if not isinstance(raw, tuple | list) or len(raw) not in (2, 3):
             raise InputError(
-                "Expected batches (x, y) or (x, y, sample_weight). Received: a batch of another form; targets are "
-                "needed for training."
+                "Expected batches (x, y) or (x, y, sample_weight). Received: a batch of another form; "
+                "targets are needed for training."
             )
         inputs = _unpack(raw[0], self._specs, "x")
         x = [fit_array("x", inputs[spec.name], spec) for spec in self._specs]
@@ -120,6 +121,6 @@ class TrainingData:
         elif isinstance(y, tuple | list) and len(y) == len(names):
             return list(y)
         raise InputError(
-            f"Expected `y` for the outputs {names}: a dict by name, or a list in their order. "
-            f"Received: {sorted(map(str, y)) if isinstance(y, Mapping) else type(y).__name__}."
+            f"Expected `y` for the outputs {names}: a dict by name, or a list in their order. Received: "
+            f"{sorted(map(str, y)) if isinstance(y, Mapping) else type(y).__name__}."
         )
