@@ -23,5 +23,6 @@ def first_line(error: BaseException) -> str:
         'no such activation'
     """
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    said = [line.partition(": ")[2] for line in lines if line.startswith("Exception encountered: ")]
+    marks = ("Exception encountered: ", "error: ")
+    said = [line.partition(mark)[2] for mark in marks for line in lines if mark in line]
     return (said or lines)[0][:200]

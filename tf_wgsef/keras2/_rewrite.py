@@ -1,7 +1,9 @@
 """The same model in layers that the library quantizes.
 
 ``tensorflow-model-optimization`` knows a batch norm only behind a convolution or a dense layer, and it loops
-for ever over some separable convolutions (Xception). Both have an exact form that it does know.
+for ever over some separable convolutions (Xception). TensorFlow's converter fails on an average pooling
+whose result is concatenated, because both ends of that kernel must have one range. All have an exact form
+that works.
 """
 
 import numpy as np
@@ -10,10 +12,11 @@ _BEFORE = ("Conv2D", "DepthwiseConv2D", "Dense")
 
 
 def rewrite(description: dict, weights: list) -> tuple[dict, list]:
-    """Returns the description and the weights with separable convolutions and lone batch norms replaced.
+    """Returns the description and the weights of the same model in layers that are quantized.
 
     A separable convolution becomes a depthwise and a 1×1 convolution. A batch norm over images that no
     convolution stands before becomes a depthwise 1×1 convolution: its statistics are constants from then on.
+    A mean over windows that is concatenated becomes a depthwise convolution as well.
 
     Args:
         description: of the model.
@@ -26,6 +29,9 @@ def rewrite(description: dict, weights: list) -> tuple[dict, list]:
             calls += _split(call, layers, arrays)
         elif is_lone(call, description) and len(call["shape"]) == 4 and entry["times"] == 1:
             _replace_batch_norm(call["layer"], layers, arrays)
+            calls.append(call)
+        elif entry["class"] == "AveragePooling2D" and entry["times"] == 1 and _is_joined(call, description):
+            _replace_pooling(call, layers, arrays)
             calls.append(call)
         else:
             calls.append(call)
@@ -44,6 +50,24 @@ def is_lone(call: dict, description: dict) -> bool:
         return True
     maker = description["layers"][makers[0]["layer"]]
     return maker["class"] not in _BEFORE or maker["config"].get("activation", "linear") != "linear"
+
+
+def _is_joined(call, description) -> bool:
+    """Whether the result of a pooling without padding is an input of a Concatenate."""
+    readers = [one for one in description["calls"] if call["outputs"][0] in one["inputs"]]
+    joined = any(description["layers"][one["layer"]]["class"] == "Concatenate" for one in readers)
+    return joined and description["layers"][call["layer"]]["config"]["padding"] == "valid"
+
+
+def _replace_pooling(call, layers, arrays):
+    """Puts a depthwise convolution with equal weights in the place of a mean."""
+    entry, channels = layers[call["layer"]], call["shape"][-1]
+    config = entry["config"]
+    height, width = config["pool_size"]
+    replaced = {"name": config["name"], "kernel_size": (height, width), "strides": config["strides"]}
+    replaced |= {"use_bias": False, "padding": "valid"}
+    layers[call["layer"]] = {**entry, "class": "DepthwiseConv2D", "config": replaced}
+    arrays[call["layer"]] = [np.full((height, width, channels, 1), 1 / (height * width), "float32")]
 
 
 def _split(call, layers, arrays):

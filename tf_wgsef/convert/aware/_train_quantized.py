@@ -129,15 +129,17 @@ def _check_file(tflite: bytes, job: Job, emulated) -> float:
     names = job.description.plain["output_names"]
     received, worst = runner.predict(job.samples), 0.0
     for name, expected in zip(names, emulated, strict=True):
-        scale = float(np.ptp(expected)) or float(np.abs(expected).max()) or 1.0
-        worst = max(worst, float(np.abs(received[name] - expected).max()) / scale)
-    if not worst <= 0.5:
-        raise ConversionError(
-            f"Expected a file that computes what was trained. Received: a difference of {worst:.2g} of the "
-            f"output range on {len(emulated[0])} training inputs. Do not use this file; train longer or "
-            f"convert the model "
-            f'with tf_wgsef.convert(model, quantization="int8").'
-        )
+        size = float(np.ptp(expected)) or float(np.abs(expected).max()) or 1.0
+        difference = float(np.abs(received[name] - expected).max())
+        worst = max(worst, difference / size)
+        # An output that hardly varies may be a few of its steps off.
+        if not difference <= max(0.5 * size, 8 * runner.output_step(name)):
+            raise ConversionError(
+                f"Expected a file that computes what was trained. Received: output {name!r} with a "
+                f"difference of {difference / size:.2g} of its range on {len(expected)} training inputs. Do "
+                f"not use this file; "
+                f'train longer, or use tf_wgsef.convert(model, quantization="int8").'
+            )
     return worst
 
 

@@ -42,6 +42,11 @@ class TrainingData:
             raise InputError(f"Expected `loss` to be None or one of {names}. Received: loss={loss!r}.")
         self._x, self._y, self._specs, self._outputs = x, y, specs, outputs
         self._batch_size, self._random = batch_size, np.random.default_rng(seed)
+        if y is None and (isinstance(x, Mapping) or hasattr(x, "shape")):
+            raise InputError(
+                "Expected targets, or a data set of batches (x, y). Received: y=None with arrays. Pass `y` "
+                "too."
+            )
         if y is None and isinstance(x, Iterator) and epochs > 1:
             raise InputError(
                 f"Expected data that can be read {epochs} times. Received: an iterator, which ends after the "
