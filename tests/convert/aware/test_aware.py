@@ -58,7 +58,7 @@ def test_quantized_training_makes_a_good_file_and_leaves_no_trace(stripped):
     before = tf_wgsef.convert(model, quantization="int8", calibration=data.x_train)  # loads TensorFlow
     weights, state, modules, seen = model.get_weights(), _state(), set(sys.modules), []
     trained = tf_wgsef.train_quantized(
-        model, data.x_train, data.y_train, epochs=2, learning_rate=1e-5, progress=seen.append
+        model, data.x_train, data.y_train, epochs=2, learning_rate=1e-6, progress=seen.append
     )
     assert _state() == state
     new = {name.partition(".")[0] for name in set(sys.modules) - modules}

@@ -58,6 +58,7 @@ class TrainingData:
         raw = next(self._running, None)
         if raw is None:
             raise InputError("Expected training data. Received: no batch at all.")
+        _check_form(raw)
         self.losses = [
             choose_loss(loss, np.asarray(target), shape, activation)
             for target, (_, shape, activation) in zip(self._split(raw[1]), outputs, strict=True)
@@ -99,11 +100,7 @@ class TrainingData:
         return counts.pop()
 
     def _fit(self, raw):
-        if not isinstance(raw, tuple | list) or len(raw) not in (2, 3):
-            raise InputError(
-                "Expected batches (x, y) or (x, y, sample_weight). Received: a batch of another form; "
-                "targets are needed for training."
-            )
+        _check_form(raw)
         inputs = _unpack(raw[0], self._specs, "x")
         x = [fit_array("x", inputs[spec.name], spec) for spec in self._specs]
         targets = zip(self._split(raw[1]), self._outputs, self.losses, strict=True)
@@ -128,4 +125,12 @@ class TrainingData:
         raise InputError(
             f"Expected `y` for the outputs {names}: a dict by name, or a list in their order. Received: "
             f"{sorted(map(str, y)) if isinstance(y, Mapping) else type(y).__name__}."
+        )
+
+
+def _check_form(raw) -> None:
+    if not isinstance(raw, tuple | list) or len(raw) not in (2, 3):
+        raise InputError(
+            "Expected batches (x, y) or (x, y, sample_weight). Received: a batch of another form; "
+            "targets are needed for training."
         )
