@@ -2,6 +2,8 @@
 
 import numpy as np
 
+WHAT, NONE = "clustered", "no convolution or dense layer has more different weights than there are clusters"
+
 
 def wrap(bridge, job: dict):
     """Returns the model to train, the layers that are clustered, and what to do after an epoch.

@@ -4,6 +4,7 @@ import numpy as np
 
 from tf_wgsef.keras2 import _bridge, _clusters, _export, _quantize, _sparse, _train
 from tf_wgsef.keras2._batches import read_batch
+from tf_wgsef.keras2._refusal import Refusal
 from tf_wgsef.keras2._rewrite import rewrite
 
 # Batches that the ranges of activations are measured on before training.
@@ -63,6 +64,8 @@ def _train_quantized(job, weights, inputs, expected, folder, stream, report):
 def _train_weights(job, bridge, folder, stream, report):
     wrapping = _clusters if job["job"] == "cluster" else _sparse
     model, chosen, on_epoch_end = wrapping.wrap(bridge, job)
+    if not chosen:
+        raise Refusal(wrapping.WHAT, [("model", job["description"]["name"], wrapping.NONE)])
     _train.compile_model(model, job)
     begin = getattr(on_epoch_end, "begin", None)
     if begin:

@@ -2,6 +2,11 @@
 
 import numpy as np
 
+WHAT, NONE = (
+    "2:4 sparse",
+    "no Conv2D or Dense has a multiple of four as input channels: strip with round_to=4",
+)
+
 
 class _Masks:
     """Keeps the masks: chosen before the first step, applied once more after each epoch."""

@@ -130,6 +130,13 @@ def test_a_missing_extra_is_said_at_once(stripped, monkeypatch):
 
 
 @needs_library
+def test_a_model_without_a_layer_to_make_sparse_is_refused():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)], name="narrow")
+    with pytest.raises(ConversionError, match="can be 2:4 sparse. Received: model='narrow'.*round_to=4"):
+        tf_wgsef.sparse_2_to_4(model, np.ones((8, 3)), np.arange(8) % 2)
+
+
+@needs_library
 def test_the_time_limit_ends_the_work(stripped):
     model, data, _ = stripped
     with pytest.raises(ConversionError, match="sign of life .* every 0.2 s"):

@@ -100,6 +100,7 @@ def test_the_loss_is_told_from_targets_and_outputs(targets, shape, activation, l
         (lambda: _data(np.full_like(X, np.inf), Y), "finite `x` for input 'x'"),
         (lambda: _data(X), "Expected targets.*Received: y=None with arrays"),
         (lambda: _data([X, X]), "batches .x, y.*Received: a batch of another form"),
+        (lambda: _data(_tf_data().repeat()), "data that end. Received: a data set that repeats"),
         (lambda: _data([]), "training data. Received: no batch"),
         (lambda: _data(iter(PAIRS)), "read 2 times. Received: an iterator"),
         (lambda: _data(X, Y, loss="hinge"), "None or one of 'crossentropy'.*Received: loss='hinge'"),

@@ -13,6 +13,8 @@ from tf_wgsef.graph._read import read_calls
 
 from ._clean_config import clean_config
 
+REBUILT = "rebuilt in Keras 2"
+
 
 @dataclasses.dataclass(frozen=True)
 class Description:
@@ -57,7 +59,7 @@ def describe_model(flat) -> Description:
     tensors = {key: reader.new_tensor() for key in reading.inputs}
     reader.read(reading, tensors, "")
     if reader.problems:
-        raise ConversionError(refusal("rebuilt in Keras 2", flat.name, reader.problems))
+        raise ConversionError(refusal(REBUILT, flat.name, reader.problems))
     inputs = [
         {
             "name": spec.name,
@@ -89,10 +91,10 @@ def refusal(what: str, name: str, problems) -> str:
         problems: (class, name, reason) of each.
     """
     named = "; ".join(f"{kind} {path!r}: {reason}" for kind, path, reason in problems)
-    return (
-        f"Expected layers that can be {what}. Received: model={name!r} with {named}. Replace them, or use "
-        f'tf_wgsef.convert(model, quantization="int8"), which asks less of a model.'
-    )
+    advice = ""
+    if what in ("quantized", REBUILT):
+        advice = ' Replace them, or use tf_wgsef.convert(model, quantization="int8"), which asks less.'
+    return f"Expected layers that can be {what}. Received: model={name!r} with {named}.{advice}"
 
 
 class _Reader:

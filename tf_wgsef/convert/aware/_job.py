@@ -74,17 +74,23 @@ class Job:
             limits = {key: self._options[key] for key in ("epochs", "time_limit", "progress")}
             with Keras2Process(folder, self.flat.name, batches=self._data.batches, **limits) as process:
                 process.wait_until("ready")
-                for _ in range(self._options["epochs"]):
-                    self._send_epoch(process)
+                for number in range(self._options["epochs"]):
+                    self._send_epoch(process, number)
                 process.wait_until("done")
             yield folder, process.found, tuple(process.history)
 
-    def _send_epoch(self, process):
-        batches = self._data.epoch()
+    def _send_epoch(self, process, number):
+        batches, sent = self._data.epoch(), 0
         while True:
             with process.waiting_for_us():
                 batch = next(batches, None)
+            if batch is None and not sent:
+                raise InputError(
+                    f"Expected data that can be read {self._options['epochs']} times. Received: no batch in "
+                    f"epoch {number + 1}. Pass a function that returns a new iterator."
+                )
             process.send(batch)
+            sent += 1
             if batch is None:
                 return
 

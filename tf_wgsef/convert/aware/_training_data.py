@@ -53,6 +53,10 @@ class TrainingData:
                 f"first. Pass arrays, a tf.data.Dataset, a keras.utils.PyDataset or a function that returns "
                 f"an iterator."
             )
+        if hasattr(x, "cardinality") and int(x.cardinality()) == -1:
+            raise InputError(
+                "Expected data that end. Received: a data set that repeats for ever. Leave .repeat() out."
+            )
         self.batches = None if y is None else -(-self._count() // batch_size)
         self._running = self._raw_epoch()
         raw = next(self._running, None)
@@ -71,6 +75,8 @@ class TrainingData:
         running, self._running = self._running, None
         for raw in running if running is not None else self._raw_epoch():
             yield self._fit(raw)
+        if hasattr(self._x, "on_epoch_end"):  # a PyDataset shuffles there
+            self._x.on_epoch_end()
 
     def _raw_epoch(self):
         if self._y is None:
