@@ -1,9 +1,9 @@
 """The same model in layers that the library quantizes.
 
-``tensorflow-model-optimization`` knows a batch norm only behind a convolution or a dense layer, and it loops
-for ever over some separable convolutions (Xception). TensorFlow's converter fails on an average pooling
-whose result is concatenated, because both ends of that kernel must have one range. All have an exact form
-that works.
+``tensorflow-model-optimization`` knows a batch norm only behind a convolution or a dense layer, no Rescaling,
+and it loops for ever over some separable convolutions (Xception). TensorFlow's converter fails on an average
+pooling whose result is concatenated, because both ends of that kernel must have one range. All have an exact
+form that works.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ def rewrite(description: dict, weights: list) -> tuple[dict, list]:
 
     A separable convolution becomes a depthwise and a 1×1 convolution. A batch norm over images that no
     convolution stands before becomes a depthwise 1×1 convolution: its statistics are constants from then on.
-    A mean over windows that is concatenated becomes a depthwise convolution as well.
+    So does a Rescaling of images, and a mean over windows that is concatenated a larger one.
 
     Args:
         description: of the model.
@@ -29,6 +29,10 @@ def rewrite(description: dict, weights: list) -> tuple[dict, list]:
             calls += _split(call, layers, arrays)
         elif is_lone(call, description) and len(call["shape"]) == 4 and entry["times"] == 1:
             _replace_batch_norm(call["layer"], layers, arrays)
+            calls.append(call)
+        elif entry["class"] == "Rescaling" and len(call["shape"]) == 4 and entry["times"] == 1:
+            factors = (np.broadcast_to(entry["config"][k], call["shape"][-1:]) for k in ("scale", "offset"))
+            _replace_affine(call["layer"], layers, arrays, *factors)
             calls.append(call)
         elif entry["class"] == "AveragePooling2D" and entry["times"] == 1 and _is_joined(call, description):
             _replace_pooling(call, layers, arrays)
@@ -92,12 +96,17 @@ def _split(call, layers, arrays):
 
 
 def _replace_batch_norm(index, layers, arrays):
-    entry, waiting = layers[index], list(arrays[index])
-    config = entry["config"]
+    config, waiting = layers[index]["config"], list(arrays[index])
     gamma = waiting.pop(0) if config["scale"] else np.ones_like(waiting[0])
     beta = waiting.pop(0) if config["center"] else np.zeros_like(waiting[0])
     mean, variance = waiting
     factor = gamma / np.sqrt(variance + config["epsilon"])
-    replaced = {"name": config["name"], "kernel_size": 1, "trainable": config.get("trainable", True)}
+    _replace_affine(index, layers, arrays, factor, beta - mean * factor)
+
+
+def _replace_affine(index, layers, arrays, factor, offset):
+    """Puts a depthwise 1×1 convolution in the place of a factor and an offset per channel."""
+    entry = layers[index]
+    replaced = {"name": entry["key"], "kernel_size": 1, "trainable": entry["config"].get("trainable", True)}
     layers[index] = {**entry, "class": "DepthwiseConv2D", "config": replaced}
-    arrays[index] = [factor.reshape(1, 1, -1, 1).astype("float32"), (beta - mean * factor).astype("float32")]
+    arrays[index] = [factor.reshape(1, 1, -1, 1).astype("float32"), offset.astype("float32")]

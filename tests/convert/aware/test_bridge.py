@@ -46,7 +46,7 @@ REFUSED = {
 # Every layer that keeps a rebuilt model from being quantized.
 NOT_QUANTIZED = {
     "two_heads": ["hidden", "shared"],
-    "decoder": ["average", "maximum", "minimum", "rescale", "subtract"],
+    "decoder": ["average", "maximum", "minimum", "subtract"],
     "matched": ["found", "mixed", "scores"],
     "nested": ["tail/twice/block/inner", "tail/twice/block/outer"],
 }
