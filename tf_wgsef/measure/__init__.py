@@ -24,8 +24,11 @@ from ._measure import measure as measure
 from ._measure import measure_interleaved as measure_interleaved
 from ._model_file import ModelFile as ModelFile
 from ._plan import SamplingPlan as SamplingPlan
+from ._resolve import resolve_target as resolve_target
+from ._ssh_target import SSHTarget as SSHTarget
 from ._stats import LatencyStats as LatencyStats
 from ._targets import LocalTarget as LocalTarget
 from ._targets import Target as Target
+from ._text import one_line as one_line
 
 make_callable(__name__)

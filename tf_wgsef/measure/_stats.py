@@ -109,6 +109,11 @@ class LatencyStats:
         third = max(1, len(self.round_medians) // 3)
         return float(np.median(self.round_medians[-third:]) / np.median(self.round_medians[:third]))
 
+    @property
+    def caveat(self) -> str:
+        """What every report of this must say: "" or that the machine was an emulated one."""
+        return "; emulated: proves function, not speed" if self.machine.emulated else ""
+
     def to_dict(self, *, samples: bool = False) -> dict:
         """Returns the values as plain Python, ready for JSON.
 
@@ -157,5 +162,5 @@ class LatencyStats:
         return (
             f"{self.name}: p50 {self.p50:.1f} us, p90 {self.p90:.1f} us, p99 {self.p99:.1f} us "
             f"({self.runs} runs, {self.threads} thread{'s' if self.threads > 1 else ''}, "
-            f"{self.target}, {self.runtime})"
+            f"{self.target}, {self.runtime}){self.caveat}"
         )
