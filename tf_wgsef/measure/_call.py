@@ -81,15 +81,18 @@ class Call:
     def close(self) -> None:
         """Ends the command if it still runs."""
         self._timer.cancel()
+        if self._threads[0].is_alive():  # it would hold the pipe while we close it
+            self._process.kill()
+            self._threads[0].join()
         with contextlib.suppress(OSError):
             self._process.stdin.close()
-        if self.running:
-            self._process.terminate()
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        # The end of its input is enough for most; ssh, as a guest of a shared connection, ignores SIGTERM.
+        for end, seconds in ((None, 0.2), (self._process.terminate, 1), (self._process.kill, None)):
+            if end:
+                end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=seconds)
+                break
         self._threads[1].join(timeout=2)
         self._process.stdout.close()
 

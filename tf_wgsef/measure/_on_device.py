@@ -27,19 +27,19 @@ def main() -> int:
     """Measures what standard input asks for; returns the exit status."""
     folder = pathlib.Path(sys.argv[0]).absolute().parent
     request = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_leave_when_alone, args=(folder, request["keep"]), daemon=True).start()
+    listener = _Listener(folder, keep=request["keep"])
+    threading.Thread(target=listener.leave_at_the_end, daemon=True).start()
     try:
         plan = SamplingPlan(**request["plan"])
         files = [_read(folder, **file) for file in request["files"]]
-        measure_here(files, plan, on_ready=_say_ready, on_round=_say_round)
-        _say("done")
+        measure_here(files, plan, on_ready=listener.ready, on_round=listener.round)
+        listener.say("done")
     except WGSEFError as error:
-        _say("error", type=type(error).__name__, text=str(error))
+        listener.say("error", type=type(error).__name__, text=str(error))
         return 1
     except MemoryError:
-        _say(
-            "error", type="MeasurementError", text="Expected enough memory on the board. Received: none left."
-        )
+        text = "Expected enough memory on the board. Received: a file that needs more."
+        listener.say("error", type="MeasurementError", text=text)
         return 1
     return 0
 
@@ -54,33 +54,40 @@ def _read(folder, path, name, sha256):
     return file
 
 
-def _say_ready(runtime: str, delegates: list[str]) -> None:
-    _say("ready", machine=dataclasses.asdict(Machine.local()), runtime=runtime, delegates=delegates)
+class _Listener:
+    """Who asked: hears of each round, and is gone when standard input ends or nobody reads the output."""
 
+    def __init__(self, folder, *, keep):
+        self._folder, self._keep = folder, keep
 
-def _say_round(index: int, samples: FileSamples) -> None:
-    """Prints the last round of file ``index`` and forgets it: the other side keeps it."""
-    durations = samples.rounds.pop()
-    _say(
-        "round",
-        file=index,
-        load=samples.loads.pop(),
-        first=samples.first_invokes.pop(),
-        ns=[round(1e3 * value) for value in durations.tolist()],
-    )
+    def ready(self, runtime: str, delegates: list[str]) -> None:
+        self.say("ready", machine=dataclasses.asdict(Machine.local()), runtime=runtime, delegates=delegates)
 
+    def round(self, index: int, samples: FileSamples) -> None:
+        """Prints the last round of file ``index`` and forgets it: the other side keeps it."""
+        durations = samples.rounds.pop()
+        self.say(
+            "round",
+            file=index,
+            load=samples.loads.pop(),
+            first=samples.first_invokes.pop(),
+            ns=[round(1e3 * value) for value in durations.tolist()],
+        )
 
-def _say(kind, **values):
-    try:
-        print(encode(kind, **values), flush=True)
-    except BrokenPipeError:
-        os._exit(1)  # nobody listens; the other thread cleans up
+    def say(self, kind, **values):
+        try:
+            print(encode(kind, **values), flush=True)
+        except BrokenPipeError:
+            self.leave()
 
+    def leave_at_the_end(self):
+        # Not through sys.stdin, whose lock would be in the way when Python ends.
+        while os.read(0, 1):
+            pass
+        self.leave()
 
-def _leave_when_alone(folder, keep):
-    # Not through sys.stdin, whose lock would be in the way when Python ends.
-    while os.read(0, 1):
-        pass
-    if not keep and folder.name.startswith("tf_wgsef."):
-        shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
+    def leave(self):
+        """Removes what was copied and stops at once."""
+        if not self._keep and self._folder.name.startswith("tf_wgsef."):
+            shutil.rmtree(self._folder, ignore_errors=True)
+        os._exit(1)

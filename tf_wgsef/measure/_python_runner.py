@@ -15,8 +15,9 @@ from ._shell import Shell
 from ._stats import LatencyStats
 from ._targets import make_stats
 
-# Without `timeout` there, the end of standard input still ends the runner.
-_RUN = 'if command -v timeout >/dev/null; then exec timeout "$@"; else shift; exec "$@"; fi'
+# Without `timeout` there, the end of standard input still ends the runner. The shell stays and tells a crash
+# by its status: ssh reports a program that died of a signal like a connection that failed.
+_RUN = 'if command -v timeout >/dev/null; then timeout "$@"; else shift; "$@"; fi; exit $?'
 
 
 def run_python(
