@@ -63,7 +63,8 @@ class Call:
                     f"Expected a device that prints results. Received: a line of {len(line)} bytes, "
                     f"{total} in all, and more. Check what its login shell prints."
                 )
-            yield line.decode("utf-8", "replace").rstrip("\r\n")
+            if line.endswith(b"\n"):  # else the connection was cut in the middle of it
+                yield line.decode("utf-8", "replace").rstrip("\r\n")
 
     def finish(self) -> tuple[int, str]:
         """Waits for the end; returns the exit status (124: ended for time) and what it complained."""

@@ -57,6 +57,8 @@ _REASONS = (
     ("timed out", "it does not answer. Check that it is on and on this network"),
     ("No route to host", "no network leads there. Check that it is on and on this network"),
 )
+# How ssh's other lines begin; the rest is what the program on the board complained of.
+_OWN_WORDS = ("ssh:", "kex_", "client_loop:", "mux_client_", "Connection ", "Shared connection ", "Timeout,")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,8 +155,9 @@ class SSHShell(Shell):
         for sign, reason in _REASONS:
             if sign in complaint:
                 return f"{reason}."
-        said = one_line(complaint.splitlines()[-1]) if complaint else "it was closed"
-        return f"{said}. It was lost; check the board and the network, then measure again."
+        own = [line for line in complaint.splitlines() if line.startswith(_OWN_WORDS)]
+        said = f" ({one_line(own[-1]).rstrip('.')})" if own else ""
+        return f"it was lost{said}. Check the board and the network, then measure again."
 
     def push(self, content, path):  # noqa: D102 - as in Shell
         self.run(
