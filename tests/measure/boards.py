@@ -15,6 +15,17 @@ TOOL = pathlib.Path(__file__).parents[2] / "tools" / "board_in_a_box.py"
 SHORT = {"min_runs": 16, "min_seconds": 0.08, "warmup_seconds": 0.0, "rounds": 8}
 
 
+def put_program(path, script):
+    """Makes ``path`` a new shell script. What was there, such as a link to a program of this machine, is not
+    written to: the name gets another file.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    with fresh.open("x") as file:
+        file.write(f"#!/bin/sh\n{script}\n")
+    fresh.chmod(0o755)
+    fresh.replace(path)
+
+
 class Board:
     """A running board in a box."""
 
@@ -36,16 +47,16 @@ class Board:
     def program(self, name, script):
         """Puts a shell script before the board's own program of this name."""
         path = self.folder / "bin" / name
-        before = path.read_bytes() if path.exists() else None
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
+        before = path.with_name(f".{name}.before")
+        if path.exists():
+            path.rename(before)
+        put_program(path, script)
         try:
             yield str(path)
         finally:
             path.unlink()
-            if before is not None:
-                path.write_bytes(before)
-                path.chmod(0o755)
+            if before.exists():
+                before.rename(path)
 
     def left(self, seconds=10):
         """What measurements left there; what removes itself gets some time."""

@@ -13,8 +13,8 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--target",
         action="append",
-        help="where to measure: local (this machine, the default) or ssh://user@host:port (a board); may be "
-        "given several times",
+        help="where to measure: local (this machine, the default), ssh://user@host:port (a board) or "
+        "adb:serial (a phone; adb alone if it is the only one); may be given several times",
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime")
     parser.add_argument("--seconds", type=float, default=1.5, help="measure each file for at least so long")
@@ -24,6 +24,11 @@ def add_arguments(parser) -> None:
     )
     device.add_argument("--keep", action="store_true", help="leave the copied files on the device")
     device.add_argument("--ssh-config", help="a configuration file for ssh, instead of ~/.ssh/config")
+    device.add_argument(
+        "--benchmark-model",
+        help="the native tool: for a phone a file here, which is copied there; for a board its path there, "
+        "instead of Python",
+    )
     device.add_argument("--python", default="python3", help="the Python on a board: a name, or a path there")
 
 
@@ -53,7 +58,7 @@ def run(arguments, out, err) -> dict:
 
 
 def _options(arguments):
-    names = ("cores", "keep", "ssh_config", "python")
+    names = ("cores", "keep", "ssh_config", "python", "benchmark_model")
     return {name: getattr(arguments, name) for name in names}
 
 

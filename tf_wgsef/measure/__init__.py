@@ -17,6 +17,7 @@ on a board without Keras and TensorFlow.
 
 from tf_wgsef.callable_module import make_callable
 
+from ._adb_target import AdbTarget as AdbTarget
 from ._comparison import LatencyComparison as LatencyComparison
 from ._comparison import compare_latency as compare_latency
 from ._machine import Machine as Machine

@@ -180,7 +180,8 @@ def compare_latency(
         a: the bytes or path of the file before.
         b: the bytes or path of the file after.
         names: what reports call the two.
-        target: where to run them; "local" is this machine, "ssh://user@host" a board, or a ``Target``.
+        target: where to run them; "local" is this machine, "ssh://user@host" a board,
+            or a ``Target``.
         threads: threads that the runtime may use.
         min_runs: the least number of timed runs of each file.
         min_seconds: seconds that each file's timing loop takes at least.

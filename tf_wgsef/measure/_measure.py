@@ -33,7 +33,8 @@ def measure(
 
     Args:
         tflite: the bytes of the file, or its path.
-        target: where to run it; "local" is this machine, "ssh://user@host" a board, or a ``Target``.
+        target: where to run it; "local" is this machine, "ssh://user@host" a board,
+            or a ``Target``.
         threads: threads that the runtime may use.
         min_runs: the least number of timed runs.
         min_seconds: seconds that the timing loop takes at least.

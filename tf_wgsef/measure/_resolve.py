@@ -4,6 +4,7 @@ import inspect
 
 from tf_wgsef.errors import InputError
 
+from ._adb_target import AdbTarget
 from ._ssh_target import SSHTarget
 from ._targets import LocalTarget, Target
 
@@ -12,7 +13,7 @@ def resolve_target(target: str | Target, **options) -> Target:
     """Returns the target that ``target`` names.
 
     Args:
-        target: "local", "ssh://user@host:port", or a ``Target``.
+        target: "local", "ssh://user@host:port", "adb:serial", or a ``Target``.
         **options: arguments of the targets; each takes those that it knows.
 
     Raises:
@@ -27,8 +28,11 @@ def resolve_target(target: str | Target, **options) -> Target:
         return LocalTarget()
     if isinstance(target, str) and target.startswith("ssh://"):
         return _make(SSHTarget, target, options)
+    if isinstance(target, str) and target.partition(":")[0] == "adb":
+        return _make(AdbTarget, target, options)
     raise InputError(
-        f'Expected target="local" (this machine) or "ssh://user@host" (a board). Received: target={target!r}.'
+        f'Expected target="local" (this machine), "ssh://user@host" (a board) or "adb" (a phone). Received: '
+        f"target={target!r}."
     )
 
 
