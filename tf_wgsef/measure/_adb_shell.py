@@ -73,6 +73,8 @@ class AdbShell(Shell):
             for line in complaint.splitlines()
             if line.startswith(("error:", "adb: error:", "adb: device"))
         ]
+        if own and ": remote " in own[-1]:
+            return ""  # the phone itself refused
         if own:
             return f"{one_line(own[-1])}. Check the cable and `adb devices`, then measure again."
         if status == 0 or not complaint:

@@ -93,7 +93,7 @@ class Shell(abc.ABC):
         last = complaint.splitlines()[-1] if complaint else ""
         said = ": ".join(one_line(part) for part in (_MEANINGS.get(status), last) if part)
         if "No space left" in complaint:
-            advice = "Free some space there, or set TMPDIR there to a larger disk."
+            advice = "Free some space there."
         said = said and f" ({said})"
         return MeasurementError(
             f"Expected {self.label} to {to}. Received: status {status}{said}. {advice}".rstrip()

@@ -90,7 +90,7 @@ def _read_runs(line):
     match = _RUNS.search(line)
     values = {name: float(value) for name, value in _VALUE.findall(match[2])}
     same = values.get("curr")
-    if "avg" not in values and same is not None:
+    if "avg=" not in line and same is not None:
         values |= {"avg": same, "min": same, "max": same, "median": same, "std": 0.0}
     if "avg" not in values or int(match[1]) == 0:
         return {}
