@@ -90,6 +90,8 @@ class AdbShell(Shell):
                 file.write(content)
             status, text = self._run(["-s", self._serial, "push", local, path])
         if status:
+            # Its own reason, not the count of files behind it.
+            text = next((line for line in text.splitlines() if line.startswith("adb: error:")), text)
             raise self.error(status, text, f"take a file of {len(content)} bytes")
 
     def _choose(self, serial):
