@@ -236,18 +236,20 @@ def adb_server(folder):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    keep = {name: os.environ.get(name) for name in ("ANDROID_ADB_SERVER_PORT", "HOME")}
-    os.environ.update(ANDROID_ADB_SERVER_PORT=port, HOME=str(folder))
+    before = os.environ.get("ANDROID_ADB_SERVER_PORT")
+    os.environ["ANDROID_ADB_SERVER_PORT"] = port
     command = ["adb", "-L", f"tcp:localhost:{port}", "nodaemon", "server"]
     with (folder / "adb.log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        environment = os.environ | {"HOME": str(folder)}  # its keys lie there
+        server = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
     try:
         yield attach
     finally:
         server.kill()
         server.wait()
-        for name, value in keep.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        del os.environ["ANDROID_ADB_SERVER_PORT"]
+        if before is not None:
+            os.environ["ANDROID_ADB_SERVER_PORT"] = before
 
 
 def attach(phone):

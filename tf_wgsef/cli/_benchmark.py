@@ -1,5 +1,6 @@
 """``tf-wgsef benchmark``: the latency of one file, or of two in turns, on one device or several."""
 
+from tf_wgsef.cli._devices import add_device_options, open_target
 from tf_wgsef.cli._partly import PartlyDoneError
 
 SUMMARY = "Measure the latency of a .tflite file, or compare two files measured in turns, on each device."
@@ -18,27 +19,16 @@ def add_arguments(parser) -> None:
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime")
     parser.add_argument("--seconds", type=float, default=1.5, help="measure each file for at least so long")
-    device = parser.add_argument_group("devices")
-    device.add_argument(
-        "--cores", type=_cores, help="big, or the numbers of the cores to run on, as in 4,5,6,7"
-    )
-    device.add_argument("--keep", action="store_true", help="leave the copied files on the device")
-    device.add_argument("--ssh-config", help="a configuration file for ssh, instead of ~/.ssh/config")
-    device.add_argument(
-        "--benchmark-model",
-        help="the native tool: for a phone a file here, which is copied there; for a board its path there, "
-        "instead of Python",
-    )
-    device.add_argument("--python", default="python3", help="the Python on a board: a name, or a path there")
+    parser.add_argument("--keep", action="store_true", help="leave the copied files on the device")
+    add_device_options(parser)
 
 
 def run(arguments, out, err) -> dict:
     """Measures on each device and prints its table, with the ratio of two files."""
     from tf_wgsef.errors import MeasurementError
-    from tf_wgsef.measure import resolve_target
 
     names = arguments.target or ["local"]
-    targets = [resolve_target(name, **_options(arguments)) for name in dict.fromkeys(names)]
+    targets = [open_target(name, arguments) for name in dict.fromkeys(names)]
     values, failures = {}, []
     for target in targets:
         try:
@@ -55,11 +45,6 @@ def run(arguments, out, err) -> dict:
     if failures:
         raise PartlyDoneError(" ".join(failures), {"targets": values})
     return {"targets": values} if len(values) > 1 else next(iter(values.values()))
-
-
-def _options(arguments):
-    names = ("cores", "keep", "ssh_config", "python", "benchmark_model")
-    return {name: getattr(arguments, name) for name in names}
 
 
 def _measure(arguments, target, err):
@@ -116,7 +101,3 @@ def _number(value):
     if value is None:
         return "-"
     return str(value) if isinstance(value, int) else f"{value:.1f}"
-
-
-def _cores(text):
-    return text if text == "big" else [int(part) for part in text.split(",")]
