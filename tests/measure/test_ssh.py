@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from tf_wgsef.errors import MeasurementError
 from tf_wgsef.measure import LatencyStats, SSHTarget, compare_latency, measure
 from tf_wgsef.measure._machine import looks_emulated
 from tf_wgsef.measure._runner_zip import runner_zip
-from tf_wgsef.measure._ssh_shell import SSHAddress, SSHShell
+from tf_wgsef.measure._ssh_shell import _OPTIONS, SSHAddress, SSHShell
 
 from .boards import SHORT
 
@@ -80,6 +81,22 @@ def test_a_board_without_timeout(native_board, tiny_tflite):
     (few / "python3").symlink_to(native_board.folder / "bin" / "python3")
     with native_board.program("sh", f'PATH={few} exec /bin/sh "$@"'):
         assert measure(tiny_tflite, target=target(native_board), **SHORT).runs >= 16
+
+
+def test_without_a_shared_connection(native_board, tiny_tflite, monkeypatch):
+    """Where sockets cannot be made, each command logs in by itself."""
+    monkeypatch.setattr("tf_wgsef.measure._ssh_shell._LONGEST_SOCKET", 0)
+    assert measure(tiny_tflite, target=target(native_board), **SHORT).runs >= 16
+    assert native_board.left(0) == []
+
+
+def test_a_login_that_never_ends(native_board, tiny_tflite, monkeypatch, tmp_path):
+    monkeypatch.setattr("tf_wgsef.measure._ssh_shell._LOGIN_SECONDS", 0.2)
+    monkeypatch.setitem(_OPTIONS, "ConnectTimeout", "1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes calls, and says nothing
+        config = native_board.config_with(tmp_path / "config", Port=silent.getsockname()[1])
+        with pytest.raises(MeasurementError, match="connection to ssh://board. Received: it does not answer"):
+            measure(tiny_tflite, target=SSHTarget("ssh://board", ssh_config=config), **SHORT)
 
 
 def test_pinned_to_a_core(native_board, tiny_tflite):

@@ -40,9 +40,10 @@ def runner_zip() -> bytes:
     for file in (package / "measure").iterdir():
         if file.name.endswith(".py"):
             parts[f"tf_wgsef/measure/{file.name}"] = file
+    contents = {"__main__.py": _MAIN.encode(), **{name: file.read_bytes() for name, file in parts.items()}}
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("__main__.py", _MAIN)
-        for name, file in sorted(parts.items()):
-            archive.writestr(name, file.read_bytes())
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in sorted(contents.items()):
+            # With a date of its own, the same code is the same archive at any time.
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()

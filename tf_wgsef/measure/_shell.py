@@ -117,7 +117,8 @@ def private_folder(shell: Shell, *, keep: bool) -> Iterator[str]:
     Raises:
         MeasurementError: if it cannot be made, or not be removed.
     """
-    text = shell.run(["sh", "-c", _MAKE_FOLDER, "sh", shell.base], to="make a temporary folder")
+    make = ["sh", "-c", _MAKE_FOLDER, "sh", shell.base]
+    text = shell.run(make, to="make a temporary folder", seconds=60)
     folder = next((found[1] for line in text.splitlines() if (found := _FOLDER.fullmatch(line))), None)
     if folder is None or "/../" in folder:
         raise MeasurementError(

@@ -38,6 +38,7 @@ _OPTIONS = {
     "LogLevel": "ERROR",
 }
 _FAILED = 255
+_LOGIN_SECONDS = 60  # a key may wait for a finger on it
 _LONGEST_SOCKET = 80  # of the 104 to 108 bytes that systems allow; ssh adds 17 while it makes one
 # What ssh says, and what that means to a user, the most telling first.
 _REASONS = (
@@ -187,7 +188,12 @@ class SSHShell(Shell):
         # It ends with close; a day is a bound for what nobody closes.
         master = Call([*self._ssh, *options, "--", self._host], hold=True, seconds=86_400)
         self._master = master
+        end = time.monotonic() + _LOGIN_SECONDS
         while not os.path.exists(self._socket):  # noqa: PTH110
+            if time.monotonic() > end:  # a login that hangs, or a folder that takes no sockets
+                self._master = None
+                master.close()
+                return
             if not master.running:
                 self._master = None
                 status, complaint = master.finish()
