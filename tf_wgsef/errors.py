@@ -18,4 +18,11 @@ class ConversionError(WGSEFError, RuntimeError):
 
 
 class MeasurementError(WGSEFError, RuntimeError):
-    """A latency could not be measured on the target."""
+    """A latency could not be measured on the target.
+
+    Attributes:
+        measured: a ``LatencyStats`` per file of what was measured before, such as before a connection was
+            lost; empty if there is nothing.
+    """
+
+    measured: tuple = ()

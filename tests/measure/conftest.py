@@ -4,6 +4,8 @@ import itertools
 
 import pytest
 
+from .boards import board_in_a_box
+
 
 @pytest.fixture(scope="session")
 def tiny_tflite():
@@ -65,3 +67,24 @@ def fake_file(clock):
 
     make.log = []
     return make
+
+
+@pytest.fixture(scope="session")
+def native_board(tmp_path_factory):
+    """An sshd of our own on loopback, with this machine's Python."""
+    with board_in_a_box(tmp_path_factory.mktemp("native"), "--native") as board:
+        yield board
+
+
+@pytest.fixture(scope="session")
+def arm_board(tmp_path_factory):
+    """An emulated 64-bit ARM board behind an sshd of our own."""
+    with board_in_a_box(tmp_path_factory.mktemp("arm")) as board:
+        yield board
+
+
+@pytest.fixture
+def tiny_path(tiny_tflite, tmp_path):
+    path = tmp_path / "tiny.tflite"
+    path.write_bytes(tiny_tflite)
+    return path

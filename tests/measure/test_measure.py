@@ -136,9 +136,9 @@ def test_neither_bytes_nor_path(value):
         measure(value)
 
 
-@pytest.mark.parametrize("target", ["ssh://pi@board", "adb", "adb:123", "moon", None])
-def test_targets_of_later_versions(tiny_tflite, target):
-    with pytest.raises(InputError, match='Expected target="local"'):
+@pytest.mark.parametrize("target", ["moon", "", None, 7, "ssh://"])
+def test_a_target_that_nobody_knows(tiny_tflite, target):
+    with pytest.raises(InputError, match="Expected .*Received: target="):
         measure(tiny_tflite, target=target)
 
 

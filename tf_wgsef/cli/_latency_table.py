@@ -1,5 +1,7 @@
 """``tf-wgsef latency-table``: what each layer of a model costs on a device, by its channels."""
 
+from tf_wgsef.cli._devices import add_device_options, open_target
+
 SUMMARY = "Measure what a model's layers cost on a device, by the channels they keep, for a latency budget."
 EXAMPLE = "tf-wgsef latency-table model.keras --output table.json"
 
@@ -8,7 +10,7 @@ def add_arguments(parser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("model", help="a .keras file; its weights do not matter")
     parser.add_argument("--output", default="latency_table.json", help="the table to write")
-    parser.add_argument("--target", default="local", help="where to measure: local is this machine")
+    parser.add_argument("--target", default="local", help="where to measure: local, ssh://user@host or adb")
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime")
     parser.add_argument(
         "--quantization",
@@ -27,6 +29,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--plot", metavar="FILE", help="also draw it: a .png file")
     parser.add_argument("--cache", metavar="FOLDER", help="times of earlier measurements (the user's cache)")
     parser.add_argument("--overwrite", action="store_true", help="replace the output files")
+    add_device_options(parser)
 
 
 def run(arguments, out, err) -> dict:
@@ -40,6 +43,7 @@ def run(arguments, out, err) -> dict:
             raise InputError(f"Expected a file that ends in {ending}. Received: {path!r}.")
         if path is not None:
             check_new_file(path, overwrite=arguments.overwrite)
+    target = open_target(arguments.target, arguments)
     check_positive_int("threads", arguments.threads)
     check_non_negative("seconds", arguments.seconds)
     if arguments.check:
@@ -51,7 +55,8 @@ def run(arguments, out, err) -> dict:
         from tf_wgsef.workflows.latency import LatencyCache, check_latency_table, measure_latency_table
 
         model = load_keras_model(arguments.model)
-    options = {name: getattr(arguments, name) for name in ("target", "threads", "quantization", "seconds")}
+    options = {name: getattr(arguments, name) for name in ("threads", "quantization", "seconds")}
+    options["target"] = target
     with WorkflowProgress({"Measuring": 3, "Checking": 1}, console=err) as progress:
         progress.begin("Measuring")
         cache = LatencyCache(arguments.cache)

@@ -18,6 +18,7 @@ from rich.console import Console
 
 import tf_wgsef
 from tf_wgsef.cli import _benchmark, _compare, _convert, _demo, _inspect, _latency_table, _report, _strip
+from tf_wgsef.cli._partly import PartlyDoneError
 from tf_wgsef.cli._stderr import native_messages_dropped
 from tf_wgsef.errors import WGSEFError
 
@@ -80,6 +81,10 @@ def run(arguments: argparse.Namespace) -> int:
     out = err if arguments.json else Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     try:
         values = arguments.run(arguments, out, err)
+    except PartlyDoneError as error:
+        if arguments.json:
+            _print_json(err, error.values)
+        return _fail(err, str(error))
     except WGSEFError as error:
         return _fail(err, str(error))
     except OSError as error:

@@ -17,6 +17,7 @@ on a board without Keras and TensorFlow.
 
 from tf_wgsef.callable_module import make_callable
 
+from ._adb_target import AdbTarget as AdbTarget
 from ._comparison import LatencyComparison as LatencyComparison
 from ._comparison import compare_latency as compare_latency
 from ._machine import Machine as Machine
@@ -24,8 +25,11 @@ from ._measure import measure as measure
 from ._measure import measure_interleaved as measure_interleaved
 from ._model_file import ModelFile as ModelFile
 from ._plan import SamplingPlan as SamplingPlan
+from ._resolve import resolve_target as resolve_target
+from ._ssh_target import SSHTarget as SSHTarget
 from ._stats import LatencyStats as LatencyStats
 from ._targets import LocalTarget as LocalTarget
 from ._targets import Target as Target
+from ._text import one_line as one_line
 
 make_callable(__name__)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import typing
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -43,6 +44,8 @@ class LatencyComparison:
     low: float
     high: float
     confidence: float
+
+    MIN_ROUNDS: typing.ClassVar[int] = _MIN_ROUNDS
 
     @classmethod
     def from_stats(
@@ -106,7 +109,7 @@ class LatencyComparison:
         drift = max(self.a.drift, self.b.drift)
         if drift > 1 + _DRIFT_NOTED:
             text += f"; the machine slowed down by {drift - 1:.0%} meanwhile"
-        return text
+        return text + self.a.caveat
 
     def to_dict(self, *, samples: bool = False) -> dict:
         """Returns the values as plain Python, ready for JSON.
@@ -177,7 +180,8 @@ def compare_latency(
         a: the bytes or path of the file before.
         b: the bytes or path of the file after.
         names: what reports call the two.
-        target: where to run them; "local" is this machine.
+        target: where to run them; "local" is this machine, "ssh://user@host" a board,
+            or a ``Target``.
         threads: threads that the runtime may use.
         min_runs: the least number of timed runs of each file.
         min_seconds: seconds that each file's timing loop takes at least.

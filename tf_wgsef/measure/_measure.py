@@ -7,8 +7,9 @@ from tf_wgsef.errors import InputError
 
 from ._model_file import read_model_file
 from ._plan import SamplingPlan
+from ._resolve import resolve_target
 from ._stats import LatencyStats
-from ._targets import Target, resolve_target
+from ._targets import Target
 
 
 def measure(
@@ -32,7 +33,8 @@ def measure(
 
     Args:
         tflite: the bytes of the file, or its path.
-        target: where to run it; "local" is this machine.
+        target: where to run it; "local" is this machine, "ssh://user@host" a board,
+            or a ``Target``.
         threads: threads that the runtime may use.
         min_runs: the least number of timed runs.
         min_seconds: seconds that the timing loop takes at least.
@@ -72,7 +74,7 @@ def measure_interleaved(
 
     Args:
         files: the bytes or path of each file under the name that reports show.
-        target: where to run them; "local" is this machine.
+        target: where to run them, as in ``measure``.
         threads: threads that the runtime may use.
         min_runs: the least number of timed runs of each file.
         min_seconds: seconds that each file's timing loop takes at least.

@@ -42,6 +42,7 @@ def sample_interleaved(
     plan: SamplingPlan,
     *,
     progress: Callable[[float], None] | None = None,
+    on_round: Callable[[int, FileSamples], None] | None = None,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> list[FileSamples]:
     """Returns the timed runs of several files that took turns.
@@ -50,6 +51,7 @@ def sample_interleaved(
         loaders: one function per file, which loads it afresh.
         plan: how long and how often.
         progress: called with the share done, in [0, 1].
+        on_round: called after each turn with the number of the file and what was timed of it so far.
         clock: returns a time in nanoseconds.
 
     Returns:
@@ -67,6 +69,8 @@ def sample_interleaved(
         order = range(len(loaders)) if turn % 2 == 0 else reversed(range(len(loaders)))
         for done, index in enumerate(order):
             _time_round(loaders[index], samples[index], plan, clock)
+            if on_round:
+                on_round(index, samples[index])
             report((turn + (done + 1) / len(loaders)) / plan.rounds)
     return samples
 

@@ -19,7 +19,8 @@ _MACHINE_FIELDS = {field.name for field in dataclasses.fields(Machine)}
 class LatencyStats:
     """The latency of one file on one target; every time is in microseconds.
 
-    A run is timed from Python, so each contains the call itself: about 0.3 microseconds on x86.
+    A run is timed from Python, so each contains the call itself: about 0.3 microseconds on x86. What a
+    native tool times and does not tell run by run is None.
 
     Attributes:
         name: what reports call the file.
@@ -46,16 +47,16 @@ class LatencyStats:
 
     name: str
     p50: float
-    p90: float
-    p95: float
-    p99: float
-    min: float
-    max: float
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    min: float | None
+    max: float | None
     mean: float
-    std: float
-    runs: int
-    load: float
-    first_invoke: float
+    std: float | None
+    runs: int | None
+    load: float | None
+    first_invoke: float | None
     threads: int
     target: str
     runtime: str
@@ -83,7 +84,7 @@ class LatencyStats:
         samples = np.concatenate(timed.rounds)
         percentiles = np.percentile(samples, _PERCENTILES)
         return cls(
-            name=file.name,
+            **_identity(file),
             **{f"p{q}": float(v) for q, v in zip(_PERCENTILES, percentiles, strict=True)},
             min=float(samples.min()),
             max=float(samples.max()),
@@ -92,13 +93,21 @@ class LatencyStats:
             runs=samples.size,
             load=float(np.median(timed.loads)),
             first_invoke=float(np.median(timed.first_invokes)),
-            sha256=file.sha256,
-            file_bytes=len(file.content),
-            date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             round_medians=tuple(float(np.median(one)) for one in timed.rounds),
             samples=samples,
             **context,
         )
+
+    @classmethod
+    def from_summary(cls, file: ModelFile, **values) -> "LatencyStats":
+        """Returns statistics that something else has summed up; p90, p95 and p99 are unknown.
+
+        Args:
+            file: the file that ran.
+            **values: all other fields but ``samples`` and those that follow from the file and the clock.
+        """
+        unknown = {f"p{q}": None for q in _PERCENTILES}
+        return cls(**(unknown | _identity(file) | values))
 
     @property
     def drift(self) -> float:
@@ -108,6 +117,11 @@ class LatencyStats:
         """
         third = max(1, len(self.round_medians) // 3)
         return float(np.median(self.round_medians[-third:]) / np.median(self.round_medians[:third]))
+
+    @property
+    def caveat(self) -> str:
+        """What every report of this must say: "" or that the machine was an emulated one."""
+        return "; emulated: proves function, not speed" if self.machine.emulated else ""
 
     def to_dict(self, *, samples: bool = False) -> dict:
         """Returns the values as plain Python, ready for JSON.
@@ -154,8 +168,17 @@ class LatencyStats:
         return cls(**values)
 
     def __str__(self):
-        return (
-            f"{self.name}: p50 {self.p50:.1f} us, p90 {self.p90:.1f} us, p99 {self.p99:.1f} us "
-            f"({self.runs} runs, {self.threads} thread{'s' if self.threads > 1 else ''}, "
-            f"{self.target}, {self.runtime})"
-        )
+        known = [(f"p{q}", getattr(self, f"p{q}")) for q in (50, 90, 99)]
+        figures = ", ".join(f"{name} {value:.1f} us" for name, value in known if value is not None)
+        runs = f"{self.runs} runs, " if self.runs else ""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.name}: {figures} ({runs}{threads}, {self.target}, {self.runtime}){self.caveat}"
+
+
+def _identity(file):
+    return {
+        "name": file.name,
+        "sha256": file.sha256,
+        "file_bytes": len(file.content),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }

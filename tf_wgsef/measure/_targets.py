@@ -1,16 +1,14 @@
-"""Where files are run: one class per kind of target; ``resolve_target`` reads the user's word."""
+"""Where files are run: ``Target`` is what every device can do, ``LocalTarget`` is this machine."""
 
 import abc
 import uuid
 from collections.abc import Callable, Sequence
 
-from tf_wgsef.errors import InputError
-
 from ._machine import Machine
 from ._model_file import ModelFile
 from ._plan import SamplingPlan
 from ._runtime import LoadedFile, find_runtime
-from ._sampling import sample_interleaved
+from ._sampling import FileSamples, sample_interleaved
 from ._stats import LatencyStats
 
 
@@ -18,7 +16,7 @@ class Target(abc.ABC):
     """A device on which files can be run.
 
     Example:
-        A new kind of target is a subclass with ``run`` and one line in ``resolve_target``.
+        A new kind of target is a subclass with ``run`` and a line in ``resolve_target``.
     """
 
     @abc.abstractmethod
@@ -41,6 +39,9 @@ class Target(abc.ABC):
             MeasurementError: if the device cannot be used or cannot run a file.
         """
 
+    def __str__(self):
+        return type(self).__name__
+
 
 class LocalTarget(Target):
     """This machine, in this process.
@@ -50,44 +51,67 @@ class LocalTarget(Target):
     """
 
     def run(self, files, plan, *, progress=None):  # noqa: D102 - as in Target
-        runtime = find_runtime()
-        loaders = [_Loader(runtime, file, plan) for file in files]
-        delegates = [load().describe_delegate() for load in loaders]
-        timed = sample_interleaved(loaders, plan, progress=progress)
-        context = {
-            "threads": plan.threads,
-            "target": "local",
-            "runtime": f"{runtime.name} {runtime.version}",
-            "machine": Machine.local(),
-            "session": uuid.uuid4().hex,
-        }
-        return [
-            LatencyStats.from_samples(file, one, delegate=delegate, **context)
-            for file, one, delegate in zip(files, timed, delegates, strict=True)
-        ]
+        known = {}
+
+        def on_ready(runtime, delegates):
+            known.update(runtime=runtime, delegates=delegates)
+
+        timed = measure_here(files, plan, progress=progress, on_ready=on_ready)
+        return make_stats(files, timed, plan, target="local", machine=Machine.local(), **known)
+
+    def __str__(self):
+        return "local"
 
 
-def resolve_target(target: str | Target) -> Target:
-    """Returns the target that ``target`` names.
+def measure_here(
+    files: Sequence[ModelFile],
+    plan: SamplingPlan,
+    *,
+    progress: Callable[[float], None] | None = None,
+    on_ready: Callable[[str, list[str]], None],
+    on_round: Callable[[int, FileSamples], None] | None = None,
+) -> list[FileSamples]:
+    """Returns the timed runs of files that took turns in this process.
 
     Args:
-        target: "local", or a ``Target``.
+        files: the files.
+        plan: how long and how often.
+        progress: called with the share done, in [0, 1].
+        on_ready: called before the first run with the runtime's name and version, and each file's delegate.
+        on_round: as in ``sample_interleaved``.
 
     Raises:
-        InputError: if it names nothing that this version can measure on.
-
-    Example:
-        ``resolve_target("local")``
+        InputError: if a file is damaged.
+        MeasurementError: if there is no runtime, or it cannot run a file.
     """
-    if isinstance(target, Target):
-        return target
-    if target == "local":
-        return LocalTarget()
-    raise InputError(
-        f'Expected target="local": this version measures on the machine it runs on. Received: '
-        f"target={target!r}. For a board, install numpy and ai-edge-litert there and call "
-        f"tf_wgsef.measure on it."
-    )
+    runtime = find_runtime()
+    loaders = [_Loader(runtime, file, plan) for file in files]
+    on_ready(f"{runtime.name} {runtime.version}", [load().describe_delegate() for load in loaders])
+    return sample_interleaved(loaders, plan, progress=progress, on_round=on_round)
+
+
+def make_stats(
+    files: Sequence[ModelFile],
+    timed: Sequence[FileSamples],
+    plan: SamplingPlan,
+    *,
+    delegates: Sequence[str],
+    **context,
+) -> list[LatencyStats]:
+    """Returns the statistics of files that took turns in one run.
+
+    Args:
+        files: the files.
+        timed: what was timed of each.
+        plan: how long and how often.
+        delegates: the delegate of each.
+        **context: ``target``, ``runtime``, ``machine``.
+    """
+    context |= {"threads": plan.threads, "session": uuid.uuid4().hex}
+    return [
+        LatencyStats.from_samples(file, one, delegate=delegate, **context)
+        for file, one, delegate in zip(files, timed, delegates, strict=True)
+    ]
 
 
 class _Loader:

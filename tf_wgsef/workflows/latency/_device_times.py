@@ -36,6 +36,7 @@ class DeviceTimes:
         self._stats: LatencyStats = facts.stats
         machine = facts.stats.machine
         self.words = f"{facts.stats.target}: {machine.cpu}, {machine.architecture}, {facts.stats.runtime}"
+        self.words += facts.stats.caveat
 
     def of_layers(self, wanted: list[tuple[MeasuredLayer, tuple[int, int]]]) -> dict[str, float]:
         """Returns {key: microseconds}; measured where the cache has none.

@@ -1,0 +1,64 @@
+"""Which cores of a device may be used: phones mix fast and slow ones, and move work between them."""
+
+import re
+from collections.abc import Sequence
+
+from tf_wgsef.errors import InputError, MeasurementError
+
+from ._shell import Shell
+
+_SPEEDS = """for file in /sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do
+printf 'tf_wgsef speed %s %s\\n' "$file" "$(cat "$file" 2>/dev/null)"; done"""
+_SPEED = re.compile(r"tf_wgsef speed /\S{1,80}/cpu(\d{1,4})/\S{1,80} (\d{1,12})", re.ASCII)
+_MOST_CORES = 1024
+
+
+def check_cores(cores: str | Sequence[int] | None) -> tuple[int, ...] | str | None:
+    """Returns ``cores`` if it names cores: "big", numbers, or None for all.
+
+    Raises:
+        InputError: if it does not.
+
+    Example:
+        >>> check_cores([7, 4])
+        (4, 7)
+    """
+    if cores is None or cores == "big":
+        return cores
+    numbers = tuple(cores) if isinstance(cores, list | tuple | range) else ()
+    if numbers and all(type(one) is int and 0 <= one < _MOST_CORES for one in numbers):
+        return tuple(sorted(set(numbers)))
+    raise InputError(
+        f'Expected `cores` as "big" or a list of core numbers. Received: cores={cores!r}. Pass [4, 5, 6, 7].'
+    )
+
+
+def pin_command(shell: Shell, cores: tuple[int, ...] | str | None) -> list[str]:
+    """Returns the arguments that come before a program to run it on ``cores`` only; [] for all.
+
+    Args:
+        shell: the device.
+        cores: what ``check_cores`` returned; "big" are all cores but those of the slowest kind.
+
+    Raises:
+        MeasurementError: if "big" is asked and the device does not tell how fast its cores are.
+    """
+    if not cores:
+        return []
+    if cores == "big":
+        cores = _big_cores(shell)
+    # Android's taskset takes a mask in hexadecimal without 0x; that of other Linux takes both.
+    return ["taskset", f"{sum(1 << one for one in cores):x}"]
+
+
+def _big_cores(shell):
+    text = shell.run(["sh", "-c", _SPEEDS], to="tell the speed of its cores")
+    found = (_SPEED.fullmatch(line) for line in text.splitlines())
+    speeds = {int(one[1]): int(one[2]) for one in found if one and int(one[1]) < _MOST_CORES}
+    if not speeds:
+        raise MeasurementError(
+            f"Expected {shell.label} to tell the speed of its cores. Received: no cpuinfo_max_freq. Pass "
+            f"their numbers, as in cores=[4, 5, 6, 7]."
+        )
+    slowest = min(speeds.values())
+    return [core for core, speed in speeds.items() if speed > slowest] or list(speeds)
