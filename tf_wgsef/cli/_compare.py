@@ -14,6 +14,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--pretrained", action="store_true", help="start from the weights of --model")
     parser.add_argument("--methods", nargs="+", help="such as wgsef ssl magnitude; --list shows all")
     parser.add_argument("--levels", nargs="+", type=float, help="shares to remove")
+    parser.add_argument("--shape", nargs="+", metavar="LAYER=K,…", help="groups to leave, conv1=3,conv2=12")
     parser.add_argument("--unit", choices=("groups", "macs", "params", "bytes"), help="of the levels")
     parser.add_argument("--seeds", nargs="+", type=int, help="each method runs with every one")
     parser.add_argument("--epochs", type=int, help="in all, before and after the cut")
@@ -40,10 +41,14 @@ def run(arguments, out, err) -> dict:
         return {"recipes": list(RECIPES), "methods": {name: one.label for name, one in METHODS.items()}}
     base = {} if arguments.config is None else vars(load_settings(arguments.config))
     given = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name) is not None}
+    if arguments.shape:
+        given["shapes"] = arguments.shape
     if not (base or given or arguments.report_only):
         raise InputError(f"Expected a recipe, a model of your own, or a file of settings. Example: {EXAMPLE}")
     if arguments.recipe and (arguments.model or arguments.data):
         raise InputError("Expected --recipe, or --model with --data. Received: both. Leave one of them out.")
+    if arguments.shape or arguments.levels:  # the file's levels and shapes give way together
+        base = {name: value for name, value in base.items() if name not in ("levels", "shapes")}
     if arguments.recipe:  # it wins over a model in the file, as all options do
         base = {**base, "model": None, "data": None, "pretrained": False}
     if arguments.pretrained:

@@ -55,7 +55,8 @@ def sparsify(
         model: a built Sequential or functional ``keras.Model``; trained in place.
         sparsity: share of the groups to remove, in [0, 1); at least this share goes, unless ``round_to``
             or ``floor`` keeps more.
-        k: number of groups that stay instead: of every layer, {layer name: number}, or in total.
+        k: number of groups that stay instead: of every layer, {pattern of layer names: number}, or in total.
+            Of patterns the first that fits counts; a layer that none fits is left alone.
         budget: what may stay of the cost instead: ``{"macs": 0.3}``, also ``"params"`` or ``"bytes"``: a
             share (a float of at most 1) or an amount; or ``{"latency": (microseconds, LatencyTable)}``.
             Groups are weighed by what they cost, re-estimated each epoch; the cost of the stripped model

@@ -27,6 +27,10 @@ from tf_wgsef.workflows.data import ImageData
 QUICK = dict(recipe="tiny", methods=["wgsef", "magnitude"], levels=[0.5], seeds=[0], epochs=2, latency=False)
 
 
+ABLE = [name for name, method in METHODS.items() if not method.no_shape and name != "dense"]
+SOME = ["wgsef", "magnitude", "narrow"]
+
+
 def network():
     return keras.Sequential(
         [
@@ -89,6 +93,29 @@ def test_every_method_leaves_the_level_and_is_measured_alike(tmp_path):
         assert 0 <= run["accuracy"] <= 1 and run["file_bytes"] > 0 and run["macs"] > 0
         assert 0 <= run["accuracy_before_cut"] <= 1 and run["latency_us"] is None
     assert rows["wgsef"]["max_abs_diff"] < 1e-4
+
+
+@pytest.mark.parametrize("able", [SOME, pytest.param(ABLE, marks=pytest.mark.slow)], ids=["some", "all"])
+def test_a_shape_is_left_by_every_method_that_can(tmp_path, able):
+    settings = {**QUICK, "methods": able, "levels": [], "shapes": [{"co*": 3}]}
+    comparison = tf_wgsef.compare_methods(settings, output=tmp_path)
+    rows = {run["method"]: run for run in comparison.runs}
+    # 3 of 8 filters, all 12 units: 9·3 + 3 + 2·3 + 2·3, 36·3·12 + 12, 12·3 + 3
+    assert {rows[name]["parameters"] for name in able} == {30 + 12 + 36 * 3 * 12 + 12 + 39}
+    assert {rows[name]["shape"] for name in able} == {"co*=3"} and rows["dense"]["shape"] is None
+    assert "| to 3 | WGSEF |" in (tmp_path / "compare.md").read_text().replace("**", "")
+    again = tf_wgsef.compare_methods({**settings, "methods": ["wgsef"]}, output=tmp_path, report_only=True)
+    assert again.runs == [rows["dense"], rows["wgsef"]]
+
+
+def test_lines_of_earlier_versions_are_runs_without_a_shape(tmp_path, told):
+    tf_wgsef.compare_methods(QUICK, output=tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
+    (tmp_path / "runs.jsonl").write_text("")
+    for row in rows:
+        del row["shape"]
+        append(tmp_path / "runs.jsonl", row)
+    assert len(tf_wgsef.compare_methods(QUICK, output=tmp_path).runs) == len(told) == 3
 
 
 def test_a_budget_is_met_by_every_method(tmp_path):

@@ -33,6 +33,7 @@ class Method:
             fits it for the epochs before the cut and notes its accuracy.
         strength: λ where the method has one and the user gives none.
         check: raises InputError for a model that the method cannot train.
+        no_shape: why the method cannot leave a number of groups per layer; empty if it can.
     """
 
     label: str
@@ -40,6 +41,7 @@ class Method:
     until_cut: Callable
     strength: float | None = None
     check: Callable[[keras.Model], object] = lambda model: None
+    no_shape: str = ""
 
 
 def _proximal(options: Callable[[float | None], dict]) -> Callable:
@@ -142,6 +144,7 @@ METHODS = {
         _slimming,
         strength=1e-4,
         check=lambda model: slimming(model, 0.0),
+        no_shape="network slimming has one threshold for the whole model",
     ),
     "sparse_group_lasso": Method(
         "sparse group lasso",

@@ -26,6 +26,7 @@ from tf_wgsef.report import (
     render_methods_html,
     render_methods_markdown,
     render_methods_png,
+    shape_label,
 )
 from tf_wgsef.validation import is_finite_number
 from tf_wgsef.workflows._environment import describe_environment
@@ -36,6 +37,8 @@ from tf_wgsef.workflows.compare._settings import Run, Settings, read_settings
 
 RUNS_FILE = "runs.jsonl"
 _PAGES = ("compare.html", "compare.md", "compare.png")
+# What lines of earlier versions lack.
+_SINCE = {field.name: field.default for field in dataclasses.fields(Run) if field.default is None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +187,8 @@ def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, consol
     with bar:
         task = bar.add_task("", total=len(runs))
         for number, run in enumerate(runs):
-            what = f"{METHODS[run.method].label} {run.level:g}, seed {run.seed}"
+            level = shape_label(run.shape) or f"{run.level:g}"
+            what = f"{METHODS[run.method].label} {level}, seed {run.seed}"
             bar.update(task, completed=number, description=what)
 
             def advance(share, number=number):
@@ -202,7 +206,8 @@ def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, consol
 def _finished(file: pathlib.Path) -> dict[Run, dict]:
     """{run: its row} of the file; a row that is no finished run of ours is passed over, and made again."""
     names = [field.name for field in dataclasses.fields(Run)]
-    rows = [row for row in read_rows(file) if all(name in row for name in names) and _is_finished(row, names)]
+    rows = [{**_SINCE, **row} for row in read_rows(file)]
+    rows = [row for row in rows if all(name in row for name in names) and _is_finished(row, names)]
     return {Run(**{name: row[name] for name in names}): row for row in rows}
 
 
