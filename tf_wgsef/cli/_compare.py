@@ -19,6 +19,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, help="each method runs with every one")
     parser.add_argument("--epochs", type=int, help="in all, before and after the cut")
     parser.add_argument("--samples", type=int, help="the first so many training images (all if not given)")
+    parser.add_argument("--minutes", type=float, help="stop after so many; the same command goes on there")
     parser.add_argument("--no-latency", action="store_true", help="do not measure the files")
     parser.add_argument("--report-only", action="store_true", help="train nothing: show what is there")
     parser.add_argument("--list", action="store_true", help="show the recipes and methods, and end")
@@ -60,10 +61,14 @@ def run(arguments, out, err) -> dict:
             read_settings({**base, **given}) if base or given else None,
             output=arguments.output,
             report_only=arguments.report_only,
+            minutes=arguments.minutes,
             console=err,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on where it stopped") from None
-    out.print(render_methods_table(comparison.rows, comparison.title))
-    out.print(f"The page, the table and every run are in {arguments.output}; open compare.html", markup=False)
-    return {"settings": comparison.settings, "runs": comparison.runs}
+    if comparison.runs:
+        out.print(render_methods_table(comparison.rows, comparison.title))
+        where = f"The page, the table and every run are in {arguments.output}; open compare.html"
+        out.print(where, markup=False)
+    settings = comparison.settings if comparison.runs else {}
+    return {"settings": settings, "runs": comparison.runs, "missing": comparison.missing}

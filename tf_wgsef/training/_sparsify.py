@@ -81,7 +81,8 @@ def sparsify(
         update: how the penalty acts on the weights after each step of the optimizer: ``"prox"``, its
             proximal operator; ``"hspg"`` and ``"adahspg+"``, half-space steps as well; ``"sparse"``, an ℓ1 of
             single weights as well; ``"gradual"``, no penalty: what is to go is picked at the start and falls
-            to zero; or one of these with options of your own, ``HSPG(epsilon=0.1)``.
+            to zero; ``"mixed"``, that of ProxSGD, in its metric; or one of these with options of your own,
+            ``HSPG(epsilon=0.1)``.
         metric: in which the prox is nearest: ``"euclidean"``, or ``"group"`` for an optimizer with a step
             size per weight (Adam and its kin, RMSprop, Adagrad), with the mean of these in each group: what
             stays is then chosen by norm and curvature rather than by norm alone.

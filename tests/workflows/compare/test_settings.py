@@ -12,7 +12,8 @@ from tf_wgsef.workflows.compare import RECIPES, Run, Settings, load_settings, re
 
 BAD_SHAPES = (
     "conv1", "conv1=", "conv1=x", "conv1=-3", "=3", "conv1=3,conv1=4", "conv1=3,,conv2=4",
-    "conv1=" + "9" * 5000, {}, {"conv1": 0}, {"conv1": 2.5}, {"conv1": True}, {"a,b": 3}, {"": 3}, {3: 3}, 5, None, [None], [[3]],
+    "conv1=" + "9" * 5000, {}, {"conv1": 0}, {"conv1": 2.5}, {"conv1": True}, {"a,b": 3}, {"": 3}, {3: 3},
+    5, None, [None], [[3]],
 )  # fmt: skip
 EXAMPLES = pathlib.Path(__file__).parents[3] / "examples"
 
