@@ -6,6 +6,7 @@ import json
 import pathlib
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 
 import keras
@@ -59,7 +60,7 @@ class RunState:
     Attributes:
         epoch: number of epochs done.
         found: figures found so far, {name: number}.
-        seconds: that it took so far.
+        deadline: when to stop.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class RunState:
 
     @property
     def seconds(self) -> float:
+        """How long it took so far, the part before a stop included."""
         return self._before + time.monotonic() - self._start
 
     @property
@@ -136,11 +138,18 @@ class RunState:
             UnusableState: if the file is damaged, or another model's.
         """
         model.optimizer.build(model.trainable_variables)
-        self._reading(lambda: model.load_weights(self._file))
-        seeds = _seeds(model)
-        if [np.shape(value) for value in self._seeds] != [tuple(seed.shape) for seed in seeds]:
-            raise UnusableState("the random state of other layers")
-        for seed, value in zip(seeds, self._seeds, strict=True):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            self._reading(lambda: model.load_weights(self._file))
+        if any("Skipping variable loading" in str(one.message) for one in said):  # an error, to us
+            raise UnusableState(f"{self._file.name}: another optimizer's")
+        self._reading(lambda: self._restore_seeds(_seeds(model)))
+
+    def _restore_seeds(self, seeds: list) -> None:
+        values = [np.asarray(value, dtype="int64") for value in self._seeds]
+        if [value.shape for value in values] != [tuple(seed.shape) for seed in seeds]:
+            raise ValueError("the random state of other layers")
+        for seed, value in zip(seeds, values, strict=True):
             seed.assign(value)
 
     def load_cut(self) -> keras.Model:
@@ -149,7 +158,9 @@ class RunState:
         Raises:
             UnusableState: if the file is damaged.
         """
-        return self._reading(lambda: keras.models.load_model(self._file, compile=False, safe_mode=True))
+        model = self._reading(lambda: keras.models.load_model(self._file, compile=False, safe_mode=True))
+        self._reading(lambda: self._restore_seeds(_seeds(model)))
+        return model
 
     def clear(self) -> None:
         """Forgets it all."""
@@ -171,7 +182,7 @@ class RunState:
         try:
             kept = json.loads(note.read_text("utf-8"))
             self._take(kept)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             self.epoch, self.found, self._file, self._seeds = 0, {}, None, []
             logging.warning("%s is damaged (%s): the run begins anew.", note, error)
 

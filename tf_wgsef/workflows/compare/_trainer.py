@@ -87,7 +87,14 @@ class Trainer:
             self._state.restore(model)
         own = [_StopAfter(end), _Progress(run.epochs, self._advance), _Keep(self._state, end)]
         with _fits_own_warnings_held():
-            model.fit(batches, initial_epoch=done, epochs=run.epochs, callbacks=[*callbacks, *own], verbose=0)
+            model.fit(
+                batches,
+                initial_epoch=done,
+                epochs=run.epochs,
+                shuffle=False,  # Keras would shuffle the batches by Python's global state; they are already
+                callbacks=[*callbacks, *own],
+                verbose=0,
+            )
 
     def _sgd(self, steps: int) -> keras.optimizers.Optimizer:
         run = self._run
