@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
+import tf_wgsef
 from tf_wgsef.errors import InputError
 from tf_wgsef.workflows.compare import RECIPES, Run, Settings, load_settings, read_settings
 
@@ -149,8 +150,35 @@ def test_a_configuration_file(tmp_path):
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.name)
 def test_the_examples_are_settings_of_at_least_five_levels_and_three_seeds(file):
     settings = load_settings(file)
-    assert len(settings.levels) >= 5 and len(settings.seeds) >= 3
-    assert len(settings.runs()) == len(settings.seeds) * (1 + len(settings.levels) * len(settings.methods))
+    levels = len(settings.levels) + len(settings.shapes)
+    assert levels >= 5 and len(settings.seeds) >= 3
+    assert len(settings.runs()) == len(settings.seeds) * (1 + levels * len(settings.methods))
+
+
+# What may stay of the MACs and of the parameters.
+GPU = {"resnet56": (1 / 2.57, 1.0), "resnet18": (0.2, 0.088), "vgg16": (0.26, 0.05)}
+
+
+def test_the_examples_for_a_gpu_are_settings_with_three_seeds():
+    assert {file.stem for file in (EXAMPLES / "gpu").glob("*.toml")} == set(GPU)
+    for name in GPU:
+        settings = load_settings(EXAMPLES / "gpu" / f"{name}.toml")
+        assert len(settings.seeds) == 3 and "wgsef" in settings.methods and not settings.latency
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GPU)
+def test_the_examples_for_a_gpu_leave_what_is_asked(name):
+    settings = load_settings(EXAMPLES / "gpu" / f"{name}.toml")
+    (run,) = {(run.level, run.shape): run for run in settings.runs() if run.method == "wgsef"}.values()
+    model = RECIPES[run.recipe].build()
+    dense = tf_wgsef.profile(model)
+    sparse = tf_wgsef.sparsify(model, groups=run.groups, **run.sparsify_level)
+    sparse.freeze()
+    small = tf_wgsef.profile(tf_wgsef.strip(sparse).model)
+    macs, parameters = GPU[name]
+    assert 0.95 * macs < small.macs / dense.macs <= macs
+    assert small.parameters / dense.parameters <= parameters
 
 
 @pytest.mark.parametrize(
