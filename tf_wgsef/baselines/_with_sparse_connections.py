@@ -36,6 +36,7 @@ def with_sparse_connections(model, density: float, *, grouped: bool = False, see
         2
     """
     model = check_keras_model(model)
+    SparseConnections2D(1, 1, density)  # Keras would hide in one of its own what this raises
     replaced = []
 
     def copy(layer):
