@@ -122,6 +122,28 @@ def test_a_shape_is_left_by_every_method_that_can(tmp_path, able):
     assert again.runs == [rows["dense"], rows["wgsef"]]
 
 
+def residual():
+    x = inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 3, name="stem")(x)
+    for number in range(3):
+        y = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name=f"first{number}")(x)
+        y = keras.layers.Conv2D(4, 3, padding="same", name=f"second{number}")(y)
+        x = keras.layers.Add(name=f"add{number}")([x, y])
+    outputs = keras.layers.Dense(3, name="logits")(keras.layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, outputs)
+
+
+def test_depth_is_left_block_by_block(tmp_path, monkeypatch):
+    monkeypatch.setitem(RECIPES, "tiny", Recipe(residual, images, 2, 32, augment=False))
+    settings = {**QUICK, "groups": "depth", "levels": [], "shapes": [{"depth": 1}]}
+    runs = tf_wgsef.compare_methods(settings, output=tmp_path).runs
+    block, rest = 2 * (9 * 4 * 4 + 4), 40 + 15
+    assert {run["method"]: run["parameters"] for run in runs} == {
+        "dense": 3 * block + rest, "wgsef": block + rest, "magnitude": block + rest,
+    }  # fmt: skip
+    assert runs[1]["level"] == pytest.approx(2 / 3)
+
+
 def test_lines_of_earlier_versions_are_runs_without_a_shape(tmp_path, told):
     tf_wgsef.compare_methods(QUICK, output=tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]

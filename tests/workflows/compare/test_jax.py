@@ -23,7 +23,8 @@ RECIPES["tiny"] = Recipe(network, images, 3, 16, augment=False)
 settings = {"recipe": "tiny", "methods": ["wgsef"], "shapes": {"a": 3}, "seeds": [0]}
 stopped = tf_wgsef.compare_methods(settings, output=sys.argv[1], minutes=1e-6)
 runs = tf_wgsef.compare_methods(settings, output=sys.argv[1]).runs
-print("made", stopped.missing, [run["parameters"] for run in runs], runs[1]["file_bytes"], keras.backend.backend())
+sizes = [run["parameters"] for run in runs]
+print("made", stopped.missing, sizes, runs[1]["file_bytes"], keras.backend.backend())
 """
 
 
