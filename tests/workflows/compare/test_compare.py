@@ -40,7 +40,7 @@ def network():
         [
             keras.Input((8, 8, 1)),
             keras.layers.Conv2D(8, 3, name="conv"),
-            keras.layers.BatchNormalization(name="bn"),
+            keras.layers.BatchNormalization(momentum=0.8, name="bn"),
             keras.layers.ReLU(name="relu"),
             keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="conv2"),
             keras.layers.Flatten(name="flatten"),
