@@ -32,6 +32,8 @@ _HOMES = {
     "AdaHSPGPlus": "training",
     "GradualRemoval": "training",
     "HSPG": "training",
+    "MixedProx": "training",
+    "ProxSGD": "training",
     "SparseProx": "training",
     "GroupTensorBoard": "training",
     "ProximalModel": "training",

@@ -6,8 +6,9 @@ import pytest
 from keras import layers, ops
 
 import tf_wgsef
-from tf_wgsef.baselines import FeatureFlow, with_feature_flow
+from tf_wgsef.baselines import FeatureFlow, feature_layers, with_feature_flow
 from tf_wgsef.errors import InputError
+from tf_wgsef.workflows import networks
 
 
 def numbers(shape, seed=0):
@@ -237,3 +238,13 @@ def test_bad_input_gets_one_clear_line(call, message):
     with pytest.raises(InputError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_the_layers_of_the_path_where_nobody_names_them():
+    assert feature_layers(networks.lenet5()) == (["conv1", "conv2", "dense1"], True)
+    names, align = feature_layers(networks.resnet8())
+    assert not align and len(names) == 7  # the stem, and two activations of each of three blocks
+    flow = with_feature_flow(networks.lenet5(), ["conv1", "conv2"], length=1e-3, curvature=0.0, align=True)
+    assert flow.name == "lenet5"
+    with pytest.raises(InputError, match="two hidden layers whose features can be compared"):
+        feature_layers(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="relu")]))

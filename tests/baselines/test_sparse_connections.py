@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import tf_wgsef
-from tf_wgsef.baselines import SparseConnections2D, plain_convolutions
+from tf_wgsef.baselines import SparseConnections2D, plain_convolutions, with_sparse_connections
 from tf_wgsef.baselines._links import add_links
 from tf_wgsef.errors import InputError
 
@@ -284,3 +284,31 @@ def test_bad_input_gets_one_clear_line(call, message):
     with pytest.raises(InputError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_model_with_sparse_connections_costs_its_share_if_grouped(grouped):
+    layers = [
+        keras.layers.Conv2D(8, 3, name="image"),  # of three inputs: stays dense
+        keras.layers.Conv2D(6, 3, name="a"),
+        keras.layers.Conv2D(7, 3, name="b"),  # six inputs and seven filters share no groups
+        keras.layers.Flatten(),
+        keras.layers.Dense(2),
+    ]
+    model = keras.Sequential([keras.Input((10, 10, 3)), *layers])
+    sparse = with_sparse_connections(model, 0.5, grouped=grouped)
+    kinds = [type(sparse.get_layer(name)).__name__ for name in ("image", "a", "b")]
+    assert kinds == ["Conv2D", "SparseConnections2D", "Conv2D" if grouped else "SparseConnections2D"]
+    found, dense = tf_wgsef.profile(sparse), tf_wgsef.profile(model)
+    saved = 36 * 9 * 8 * 6 // 2 if grouped else 0  # 6x6 positions of the layer a
+    assert dense.macs - found.macs == saved and not found.unknown
+    x = np.random.default_rng(0).normal(size=(2, 10, 10, 3))
+    assert np.isfinite(sparse.predict(x, verbose=0)).all()
+
+
+def test_a_model_without_such_convolutions_is_said_to_have_none():
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(5, 3), keras.layers.Flatten()])
+    with pytest.raises(InputError, match="a Conv2D of at least 4 input channels"):
+        with_sparse_connections(model, 0.5)
+    with pytest.raises(InputError, match="`density` in"):
+        with_sparse_connections(keras.Sequential([keras.Input((8, 8, 4)), keras.layers.Conv2D(5, 3)]), 0.0)

@@ -130,12 +130,13 @@ def test_compare_trains_ones_own_model_and_says_where_the_page_is(tmp_path, caps
     settings = tmp_path / "settings.toml"
     settings.write_text('methods = ["magnitude", "wgsef"]\nlevels = [0.9]\nseeds = [0]\nepochs = 9\n')
     own = ["--model", tmp_path / "mine.keras", "--data", tmp_path / "mine.npz", "--no-latency"]
-    options = ["--levels", "0.5", "--epochs", "2", "--output", tmp_path / "out"]
+    options = ["--levels", "0.5", "--shape", "dense*=3", "--epochs", "2", "--output", tmp_path / "out"]
     assert call("compare", settings, *own, *options, "--json") == 0
     captured = capsys.readouterr()
     found = json.loads(captured.out)
-    assert {(run["method"], run["level"]) for run in found["runs"]} == {
-        ("dense", 0.0), ("magnitude", 0.5), ("wgsef", 0.5),
+    assert {(run["method"], run["level"], run["shape"]) for run in found["runs"]} == {
+        ("dense", 0.0, None), ("magnitude", 0.5, None), ("wgsef", 0.5, None),
+        ("magnitude", 0.625, "dense*=3"), ("wgsef", 0.625, "dense*=3"),
     }  # fmt: skip
     assert {run["epochs"] for run in found["runs"]} == {2} and "compare.html" in captured.err
     assert (tmp_path / "out" / "compare.html").is_file()
@@ -150,6 +151,8 @@ def test_compare_trains_ones_own_model_and_says_where_the_page_is(tmp_path, caps
         (["--recipe", "lenet5-digits", "--model", "mine.keras"], "--recipe, or --model with --data"),
         (["nothing.toml"], "Expected a TOML file"),
         (["--levels", "1.5"], "`levels` in [0, 1)"),
+        (["--shape", "conv1"], "`shapes` to be tables"),
+        (["--shape", "conv9=3"], "name layers with groups. Received: 'conv9'"),
         ([], "Expected a recipe, a model of your own, or a file of settings. Example: tf-wgsef compare"),
         (["--report-only"], "Received: none"),
     ],

@@ -125,6 +125,8 @@ def test_the_penalty_leaves_room_for_whole_blocks():
         (dict(k=3), [3, 3]),
         (dict(k=np.int64(6)), [6, 6]),
         (dict(k={"h2": 5}), [5]),
+        (dict(k={"h2": 5, "h*": 3}), [3, 5]),
+        (dict(k={"?1": 2}), [2]),
         (dict(sparsity=0.75, round_to=4), [4, 4]),
         (dict(k=5, round_to=4), [8, 6]),  # up to a multiple, or all
         (dict(sparsity=0.5, scope="global"), [7]),

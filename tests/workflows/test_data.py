@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tf_wgsef.errors import InputError
-from tf_wgsef.workflows.data import from_arrays, load_cifar10, load_mnist
+from tf_wgsef.workflows.data import from_arrays, load_cifar10, load_keywords, load_mnist
 
 
 def test_mnist_from_a_folder(tmp_path, monkeypatch):
@@ -46,6 +46,34 @@ def test_a_folder_without_the_file_is_one_clear_line(load, tmp_path, monkeypatch
     monkeypatch.setenv("TF_WGSEF_DATA", str(tmp_path))
     with pytest.raises(InputError, match="npz in the folder that TF_WGSEF_DATA names.*Unset it"):
         load()
+
+
+def keywords(folder, **change):
+    arrays = {"x_train": np.ones((6, 49, 10)), "y_train": np.arange(6), "x_test": np.zeros((2, 49, 10, 1)),
+              "y_test": np.array([[11], [0]]), **change}  # fmt: skip
+    np.savez(folder / "keywords.npz", **arrays)
+
+
+def test_keywords_from_a_folder(tmp_path, monkeypatch):
+    with monkeypatch.context() as without:
+        without.delenv("TF_WGSEF_DATA", raising=False)
+        with pytest.raises(
+            InputError, match="TF_WGSEF_DATA to name a folder with keywords.npz.*not downloaded"
+        ):
+            load_keywords()
+    monkeypatch.setenv("TF_WGSEF_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="Expected a file.*keywords.npz"):
+        load_keywords()
+    keywords(tmp_path)
+    data = load_keywords()
+    assert data.x_train.shape == (6, 49, 10, 1) and data.y_test.tolist() == [11, 0]
+    for change in ({"y_train": np.arange(6) + 7}, {"x_test": np.zeros((2, 49, 11))}):
+        keywords(tmp_path, **change)
+        with pytest.raises(InputError, match=r"shape \(n, 49, 10\) and classes from 0 to 11"):
+            load_keywords()
+    (tmp_path / "keywords.npz").write_bytes(b"PK torn")
+    with pytest.raises(InputError, match="arrays written by numpy.savez"):
+        load_keywords()
 
 
 X, Y = np.zeros((2, 4, 4, 1)), np.array([0, 1])

@@ -136,7 +136,7 @@ def select_by_gamma(groups: GroupSet, model, sparsity: float) -> np.ndarray:
         [0.0, 1.0, 1.0, 0.0]
     """
     share = check_share("sparsity", sparsity)
-    sizes = _largest_gammas(groups, model)
+    sizes = largest_gammas(groups, model)
     known = np.flatnonzero(sizes >= 0)
     order = known[np.argsort(sizes[known], kind="stable")]
     last = {layer: group for layer, group in zip(groups.layer_of[order].tolist(), order, strict=True)}
@@ -152,8 +152,16 @@ def select_by_gamma(groups: GroupSet, model, sparsity: float) -> np.ndarray:
     return factors
 
 
-def _largest_gammas(groups: GroupSet, model) -> np.ndarray:
-    """The largest |gamma| of each group, −1 where there is none, shape (num_groups,)."""
+def largest_gammas(groups: GroupSet, model) -> np.ndarray:
+    """Returns the largest |gamma| of each group, −1 where there is none, shape (num_groups,).
+
+    Args:
+        groups: of the model.
+        model: the model.
+
+    Raises:
+        InputError: if no batch norm has a gamma.
+    """
     gammas = {id(layer.gamma) for layer in _with_gamma(model)}
     sizes = np.full(groups.num_groups, -1.0)
     for member, variable in zip(groups.members, groups.variables(model), strict=True):

@@ -14,10 +14,12 @@ def add_arguments(parser) -> None:
     parser.add_argument("--pretrained", action="store_true", help="start from the weights of --model")
     parser.add_argument("--methods", nargs="+", help="such as wgsef ssl magnitude; --list shows all")
     parser.add_argument("--levels", nargs="+", type=float, help="shares to remove")
+    parser.add_argument("--shape", nargs="+", metavar="LAYER=K,…", help="groups to leave, conv1=3,conv2=12")
     parser.add_argument("--unit", choices=("groups", "macs", "params", "bytes"), help="of the levels")
     parser.add_argument("--seeds", nargs="+", type=int, help="each method runs with every one")
     parser.add_argument("--epochs", type=int, help="in all, before and after the cut")
     parser.add_argument("--samples", type=int, help="the first so many training images (all if not given)")
+    parser.add_argument("--minutes", type=float, help="stop after so many; the same command goes on there")
     parser.add_argument("--no-latency", action="store_true", help="do not measure the files")
     parser.add_argument("--report-only", action="store_true", help="train nothing: show what is there")
     parser.add_argument("--list", action="store_true", help="show the recipes and methods, and end")
@@ -40,10 +42,14 @@ def run(arguments, out, err) -> dict:
         return {"recipes": list(RECIPES), "methods": {name: one.label for name, one in METHODS.items()}}
     base = {} if arguments.config is None else vars(load_settings(arguments.config))
     given = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name) is not None}
+    if arguments.shape:
+        given["shapes"] = arguments.shape
     if not (base or given or arguments.report_only):
         raise InputError(f"Expected a recipe, a model of your own, or a file of settings. Example: {EXAMPLE}")
     if arguments.recipe and (arguments.model or arguments.data):
         raise InputError("Expected --recipe, or --model with --data. Received: both. Leave one of them out.")
+    if arguments.shape or arguments.levels:  # the file's levels and shapes give way together
+        base = {name: value for name, value in base.items() if name not in ("levels", "shapes")}
     if arguments.recipe:  # it wins over a model in the file, as all options do
         base = {**base, "model": None, "data": None, "pretrained": False}
     if arguments.pretrained:
@@ -55,10 +61,14 @@ def run(arguments, out, err) -> dict:
             read_settings({**base, **given}) if base or given else None,
             output=arguments.output,
             report_only=arguments.report_only,
+            minutes=arguments.minutes,
             console=err,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on where it stopped") from None
-    out.print(render_methods_table(comparison.rows, comparison.title))
-    out.print(f"The page, the table and every run are in {arguments.output}; open compare.html", markup=False)
-    return {"settings": comparison.settings, "runs": comparison.runs}
+    if comparison.runs:
+        out.print(render_methods_table(comparison.rows, comparison.title))
+        where = f"The page, the table and every run are in {arguments.output}; open compare.html"
+        out.print(where, markup=False)
+    settings = comparison.settings if comparison.runs else {}
+    return {"settings": settings, "runs": comparison.runs, "missing": comparison.missing}

@@ -86,7 +86,7 @@ def profile(model) -> Profile:
             rows[call.name] = dataclasses.replace(rows[call.name], macs=rows[call.name].macs + macs)
             continue
         weights = getattr(call.layer, "weights", [])
-        if isinstance(rule, BarrierRule) and weights:
+        if isinstance(rule, BarrierRule) and weights and not rule.work(call):
             unknown[call.name] = rule.reason
         rows[call.name] = _row(call, macs, weights)
     for row in _rest_of_compounds(graph):

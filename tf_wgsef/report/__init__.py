@@ -11,6 +11,7 @@ from tf_wgsef.report._methods import FIGURES as FIGURES
 from tf_wgsef.report._methods import MethodRow as MethodRow
 from tf_wgsef.report._methods import best_methods as best_methods
 from tf_wgsef.report._methods import method_rows as method_rows
+from tf_wgsef.report._methods import shape_label as shape_label
 from tf_wgsef.report._methods_page import render_methods_html as render_methods_html
 from tf_wgsef.report._methods_plot import render_methods_png as render_methods_png
 from tf_wgsef.report._methods_table import render_methods_markdown as render_methods_markdown

@@ -43,23 +43,25 @@ class MethodRow:
         level: share removed; 0 for the reference.
         seeds: of the runs.
         figures: {name of ``FIGURES``: Spread}, what was measured in all runs.
+        shape: how many groups stay of each layer, ``"conv1=3,conv2=12"``; None where the level says it.
     """
 
     method: str
     level: float
     seeds: tuple[int, ...]
     figures: dict[str, Spread]
+    shape: str | None = None
 
 
 def method_rows(runs: Sequence[dict], labels: dict[str, str] | None = None) -> list[MethodRow]:
     """Puts the runs of each method and level together.
 
     Args:
-        runs: rows with ``method``, ``level``, ``seed``, ``strength`` and ``FIGURES``.
+        runs: rows with ``method``, ``level``, ``shape``, ``seed``, ``strength`` and ``FIGURES``.
         labels: {method: what tables call it}.
 
     Returns:
-        A row per method and level, levels ascending, methods in the order of the runs.
+        A row per method and level or shape, levels ascending, methods in the order of the runs.
 
     Example:
         >>> run = {"method": "a", "level": 0.5}
@@ -69,22 +71,41 @@ def method_rows(runs: Sequence[dict], labels: dict[str, str] | None = None) -> l
     """
     together: dict[tuple, list[dict]] = {}
     for run in runs:
-        together.setdefault((run["level"], _label(run, runs, labels or {})), []).append(run)
-    order = list(dict.fromkeys(label for _, label in together))
+        key = (run["level"], run.get("shape"), _label(run, runs, labels or {}))
+        together.setdefault(key, []).append(run)
+    order = list(dict.fromkeys(label for *_, label in together))
     return [
-        MethodRow(label, level, tuple(run["seed"] for run in some), _figures(some))
-        for (level, label), some in sorted(
-            together.items(), key=lambda item: (item[0][0], order.index(item[0][1]))
+        MethodRow(label, level, tuple(run["seed"] for run in some), _figures(some), shape)
+        for (level, shape, label), some in sorted(
+            together.items(), key=lambda item: (item[0][0], item[0][1] or "", order.index(item[0][2]))
         )
     ]
 
 
-def best_methods(rows: Sequence[MethodRow], level: float) -> list[str]:
+def shape_label(shape: str | None) -> str:
+    """What a table calls a shape: its numbers alone.
+
+    Args:
+        shape: such as ``"conv1=3,conv2=12"``, or None.
+
+    Example:
+        >>> shape_label("conv1=3,conv2=12")
+        '3-12'
+    """
+    return "-".join(part.rpartition("=")[2] for part in (shape or "").split(","))
+
+
+def best_methods(rows: Sequence[MethodRow], level: float, shape: str | None = None) -> list[str]:
     """Returns the methods within one standard deviation of the most accurate one at ``level``, it first.
 
     The deviation is the larger one of the two that are compared.
+
+    Args:
+        rows: as ``method_rows`` makes them.
+        level: share removed.
+        shape: that of the rows in question.
     """
-    some = [row for row in rows if row.level == level and row.method != REFERENCE]
+    some = [row for row in rows if (row.level, row.shape) == (level, shape) and row.method != REFERENCE]
     some = sorted((row for row in some if "accuracy" in row.figures), key=_accuracy, reverse=True)
     if not some:
         return []

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tf_wgsef.report import _format
-from tf_wgsef.report._methods import MethodRow, Spread, best_methods
+from tf_wgsef.report._methods import MethodRow, Spread, best_methods, shape_label
 
 HEADERS = (
     "Removed", "Method", "Before the cut", "After the cut", "Accuracy",
@@ -17,7 +17,8 @@ HEADERS = (
 EXPLANATION = (
     "Before the cut: as the method has trained it, at full size. After the cut: the stripped network. "
     "Accuracy: when that has trained on. Bold: within one standard deviation of the most accurate method of "
-    "its level, where there are several seeds."
+    "its level, where there are several seeds. “to 3-12”: so many groups stay of each layer "
+    "that a shape names."
 )
 
 
@@ -27,9 +28,10 @@ def methods_cells(rows: Sequence[MethodRow]) -> list[tuple[list[str], bool]]:
     Args:
         rows: as ``method_rows`` makes them.
     """
-    best = {level: best_methods(rows, level) for level in {row.level for row in rows}}
+    best = {level: best_methods(rows, *level) for level in {(row.level, row.shape) for row in rows}}
     return [
-        (_cells(row), row.level > 0 and len(row.seeds) > 1 and row.method in best[row.level]) for row in rows
+        (_cells(row), row.level > 0 and len(row.seeds) > 1 and row.method in best[row.level, row.shape])
+        for row in rows
     ]
 
 
@@ -45,9 +47,9 @@ def render_methods_table(rows: Sequence[MethodRow], title: str = "") -> Table:
         table.add_column(header, justify="left" if number == 1 else "right")
     level = None
     for row, (cells, best) in zip(rows, methods_cells(rows), strict=True):
-        if level is not None and row.level != level:
+        if level is not None and (row.level, row.shape) != level:
             table.add_section()
-        level = row.level
+        level = row.level, row.shape
         table.add_row(*(Text(cell) for cell in cells), style="bold" if best else "")
     return table
 
@@ -80,8 +82,9 @@ def _cells(row: MethodRow) -> list[str]:
         spread = row.figures.get(name)
         return _format.MISSING if spread is None else show(spread)
 
+    removed = f"{100 * row.level:.4g} %" if row.level else f"{row.level:.4g}"
     return [
-        f"{row.level:.4g}" if not row.level else f"{100 * row.level:.4g} %",
+        _format.clean(f"to {shape_label(row.shape)}" if row.shape else removed),
         _format.clean(row.method),
         shown("accuracy_before_cut", _percent) if row.level else _format.MISSING,
         shown("accuracy_after_cut", _percent) if row.level else _format.MISSING,

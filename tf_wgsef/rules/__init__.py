@@ -67,6 +67,7 @@ from ._rule import LIVE as LIVE
 from ._rule import CompoundRule as CompoundRule
 from ._rule import LayerRule as LayerRule
 from ._rule import count as count
+from ._rule import positions as positions
 from ._scaling import LayerScaleRule as LayerScaleRule
 from ._scaling import NormalizationRule as NormalizationRule
 from ._scaling import RescalingRule as RescalingRule

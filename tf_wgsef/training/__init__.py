@@ -7,6 +7,9 @@ from ._level import Level as Level
 from ._level import Pool as Pool
 from ._level import preset_level as preset_level
 from ._level_callback import LevelCallback as LevelCallback
+from ._mixed_prox import MixedProx as MixedProx
+from ._prox_sgd import PowerDecay as PowerDecay
+from ._prox_sgd import ProxSGD as ProxSGD
 from ._proximal_model import ProximalModel as ProximalModel
 from ._proximal_step import ProximalState as ProximalState
 from ._proximal_step import ProximalStep as ProximalStep

@@ -27,13 +27,13 @@ def layer_floors(floor, groups: GroupSet, round_to: int = 1) -> np.ndarray:
         for pattern, number in (floor if isinstance(floor, Mapping) else {"*": floor}).items()
     }
     for pattern in floors:
-        if not any(_fits(name, pattern) for name in groups.layers):
+        if not any(fits_layer(name, pattern) for name in groups.layers):
             raise InputError(
                 f"Expected `floor` to name layers with groups. Received: {pattern!r}, which fits none of: "
                 f"{', '.join(groups.layers)}."
             )
     found = [
-        next((number for pattern, number in floors.items() if _fits(name, pattern)), 1)
+        next((number for pattern, number in floors.items() if fits_layer(name, pattern)), 1)
         for name in groups.layers
     ]
     # Python's whole numbers: of those that users pass, none is too large.
@@ -44,8 +44,9 @@ def layer_floors(floor, groups: GroupSet, round_to: int = 1) -> np.ndarray:
 
 def names_layer(floor, name: str) -> bool:
     """Whether the floors are a mapping with a pattern that fits the layer ``name``."""
-    return isinstance(floor, Mapping) and any(_fits(name, pattern) for pattern in floor)
+    return isinstance(floor, Mapping) and any(fits_layer(name, pattern) for pattern in floor)
 
 
-def _fits(name: str, pattern) -> bool:
-    return any(fnmatchcase(one, str(pattern)) for one in (name, *name.split("+")))
+def fits_layer(name: str, pattern) -> bool:
+    """Whether a pattern fits a layer; of tied layers, "a+b", any name may fit."""
+    return name == pattern or any(fnmatchcase(one, str(pattern)) for one in (name, *name.split("+")))

@@ -9,7 +9,7 @@ import numpy as np
 from tf_wgsef.errors import InputError
 from tf_wgsef.groups import BRANCHES, GroupCosts, GroupSet, from_runs, to_runs
 from tf_wgsef.training._budget import Budget, select_within
-from tf_wgsef.training._layer_floors import layer_floors, names_layer
+from tf_wgsef.training._layer_floors import fits_layer, layer_floors, names_layer
 from tf_wgsef.validation import check_positive_int, check_share
 
 SCOPES = ("layer", "global")
@@ -210,7 +210,8 @@ def preset_level(
         groups: the groups of the model.
         sparsity: share of the groups to remove, in [0, 1): of every layer (scope ``"layer"``, rounded so
             that at least this share goes, but one group stays) or in total (``"global"``).
-        k: number of groups that stay instead: in every layer, or {layer name: number}, or in total.
+        k: number of groups that stay instead: in every layer, or {pattern of layer names: number}, or in
+            total. Of patterns the first that fits counts; a layer that none fits is left alone.
         budget: what may stay instead, as a cost.
         scope: ``"layer"`` or ``"global"``; with a budget, whether all layers keep the same share or compete.
         round_to: counts are multiples of this; with scope ``"layer"`` each count is rounded up, with
@@ -277,13 +278,14 @@ def _layer_counts(groups: GroupSet, sparsity, k) -> dict[int, int]:
                 f"Expected `k` to name at least one layer. Received: k={{}}. "
                 f"These have groups: {', '.join(groups.layers)}."
             )
-        for name in k:
-            if name not in groups.layers:
+        for pattern in k:
+            if not any(fits_layer(name, pattern) for name in groups.layers):
                 raise InputError(
-                    f"Expected `k` to name layers with groups. Received: {name!r}. "
+                    f"Expected `k` to name layers with groups. Received: {pattern!r}. "
                     f"These have groups: {', '.join(groups.layers)}."
                 )
-        chosen = {groups.layers.index(name): count for name, count in k.items()}
+        found = (next((p for p in k if fits_layer(name, p)), None) for name in groups.layers)
+        chosen = {layer: k[pattern] for layer, pattern in enumerate(found) if pattern is not None}
         return {
             layer: count_that_stays(groups.sizes[layer], None, count, f"layer {groups.layers[layer]!r}")
             for layer, count in chosen.items()

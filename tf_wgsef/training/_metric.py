@@ -13,6 +13,7 @@ from keras import ops, optimizers
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.groups import group_products
+from tf_wgsef.training._prox_sgd import ProxSGD
 
 METRICS = ("euclidean", "group")
 
@@ -92,6 +93,11 @@ def _adam(optimizer, updates, velocity):
     return ops.sqrt(unbiased) + optimizer.epsilon
 
 
+def _prox_sgd(optimizer, updates, squares):
+    unbiased = squares / (1.0 - ops.power(ops.cast(optimizer.beta, "float32"), updates))
+    return ops.sqrt(unbiased) + optimizer.epsilon
+
+
 def _adadelta(optimizer, updates, squares, changes):
     return ops.sqrt((squares + optimizer.epsilon) / (changes + optimizer.epsilon))
 
@@ -102,5 +108,6 @@ _FORMULAS: dict[type[keras.optimizers.Optimizer], tuple] = {
     optimizers.Adamax: (("norm",), lambda o, t, u: u + o.epsilon),
     optimizers.RMSprop: (("velocity",), lambda o, t, v: ops.sqrt(v + o.epsilon)),
     optimizers.Adagrad: (("accumulator",), lambda o, t, a: ops.sqrt(a + o.epsilon)),
+    ProxSGD: (("velocity",), _prox_sgd),
     optimizers.Adadelta: (("accumulated_grad", "accumulated_delta_var"), _adadelta),
 }

@@ -4,6 +4,7 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.training._adahspg import AdaHSPGPlus
 from tf_wgsef.training._gradual_removal import GradualRemoval
 from tf_wgsef.training._hspg import HSPG
+from tf_wgsef.training._mixed_prox import MixedProx
 from tf_wgsef.training._sparse_prox import SparseProx
 from tf_wgsef.training._update_rules import Prox, UpdateRule
 
@@ -13,6 +14,7 @@ _RULES = {
     "adahspg+": AdaHSPGPlus,
     "sparse": SparseProx,
     "gradual": GradualRemoval,
+    "mixed": MixedProx,
 }
 
 

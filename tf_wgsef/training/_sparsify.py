@@ -55,7 +55,8 @@ def sparsify(
         model: a built Sequential or functional ``keras.Model``; trained in place.
         sparsity: share of the groups to remove, in [0, 1); at least this share goes, unless ``round_to``
             or ``floor`` keeps more.
-        k: number of groups that stay instead: of every layer, {layer name: number}, or in total.
+        k: number of groups that stay instead: of every layer, {pattern of layer names: number}, or in total.
+            Of patterns the first that fits counts; a layer that none fits is left alone.
         budget: what may stay of the cost instead: ``{"macs": 0.3}``, also ``"params"`` or ``"bytes"``: a
             share (a float of at most 1) or an amount; or ``{"latency": (microseconds, LatencyTable)}``.
             Groups are weighed by what they cost, re-estimated each epoch; the cost of the stripped model
@@ -80,7 +81,8 @@ def sparsify(
         update: how the penalty acts on the weights after each step of the optimizer: ``"prox"``, its
             proximal operator; ``"hspg"`` and ``"adahspg+"``, half-space steps as well; ``"sparse"``, an ℓ1 of
             single weights as well; ``"gradual"``, no penalty: what is to go is picked at the start and falls
-            to zero; or one of these with options of your own, ``HSPG(epsilon=0.1)``.
+            to zero; ``"mixed"``, that of ProxSGD, in its metric; or one of these with options of your own,
+            ``HSPG(epsilon=0.1)``.
         metric: in which the prox is nearest: ``"euclidean"``, or ``"group"`` for an optimizer with a step
             size per weight (Adam and its kin, RMSprop, Adagrad), with the mean of these in each group: what
             stays is then chosen by norm and curvature rather than by norm alone.

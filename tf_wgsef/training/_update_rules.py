@@ -69,6 +69,9 @@ class UpdateRule(abc.ABC):
     any_metric = True
     """Whether it knows what to do where the prox is taken in the metric of the optimizer."""
 
+    needs_metric = False
+    """Whether it takes the prox in the metric of the optimizer only."""
+
     def check(self, penalty: GroupPenalty) -> None:
         """Raises ``InputError`` if the rule cannot work with ``penalty``."""
         del penalty
@@ -139,6 +142,11 @@ def check_rule(rule: UpdateRule, penalty: GroupPenalty, metric: str) -> None:
         InputError: if it cannot.
     """
     rule.check(penalty)
+    if metric == "euclidean" and rule.needs_metric:
+        raise InputError(
+            f"Expected metric='group' for update={rule!r}. Received: metric={metric!r}. Pass metric='group' "
+            f"and compile with an optimizer that has a step size per weight, ProxSGD or Adam."
+        )
     if metric != "euclidean" and not rule.any_metric:
         raise InputError(
             f"Expected metric='euclidean' for update={rule!r}, whose steps are of single weights. "

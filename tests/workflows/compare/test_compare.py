@@ -17,6 +17,7 @@ from tf_wgsef.workflows.compare import (
     Recipe,
     Settings,
     _execute,
+    _run_all,
     _sweep,
     append,
     read_rows,
@@ -27,13 +28,21 @@ from tf_wgsef.workflows.data import ImageData
 QUICK = dict(recipe="tiny", methods=["wgsef", "magnitude"], levels=[0.5], seeds=[0], epochs=2, latency=False)
 
 
+ABLE = [name for name, method in METHODS.items() if not method.no_shape and name != "dense"]
+CONNECTIONS = {"sparse_connections", "sparse_connections_incremental"}
+# Penalties with a strength, which differ in the penalty alone; all are run behind the slow marker.
+ALIKE = ("group_l0", "group_mcp", "group_scad", "group_transformed_l1", "group_l1_minus_l2", "wgsef_plain")
+SOME = ["wgsef", "magnitude", "narrow"]
+
+
 def network():
     return keras.Sequential(
         [
             keras.Input((8, 8, 1)),
             keras.layers.Conv2D(8, 3, name="conv"),
-            keras.layers.BatchNormalization(name="bn"),
+            keras.layers.BatchNormalization(momentum=0.8, name="bn"),
             keras.layers.ReLU(name="relu"),
+            keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="conv2"),
             keras.layers.Flatten(name="flatten"),
             keras.layers.Dense(12, activation="relu", name="hidden"),
             keras.layers.Dense(3, name="logits"),
@@ -75,20 +84,74 @@ def test_files_are_converted_and_measured(tmp_path, converted):
     assert runs["magnitude"]["latency_us"] > 0
 
 
-def test_every_method_leaves_the_level_and_is_measured_alike(tmp_path):
-    settings = {**QUICK, "methods": [name for name in METHODS if name != "dense"]}
-    comparison = tf_wgsef.compare_methods(settings, output=tmp_path / "all")
+@pytest.mark.parametrize("left_out", [ALIKE, pytest.param((), marks=pytest.mark.slow)], ids=["some", "all"])
+def test_every_method_leaves_the_level_and_is_measured_alike(tmp_path, left_out):
+    methods = set(METHODS) - set(left_out)
+    comparison = tf_wgsef.compare_methods({**QUICK, "methods": sorted(methods)}, output=tmp_path / "all")
     rows = {run["method"]: run for run in comparison.runs}
-    assert set(rows) == set(METHODS)
-    # 4 of 8 filters and 6 of 12 units: 9·4 + 4 + 2·4 + 2·4, 36·4·6 + 6, 6·3 + 3
-    removing = set(METHODS) - {"dense", "slimming"}  # slimming cuts groups with a gamma alone
-    assert {rows[name]["parameters"] for name in removing} == {40 + 16 + 870 + 21}
-    assert rows["slimming"]["parameters"] == 40 + 16 + 36 * 4 * 12 + 12 + 39
+    assert set(rows) == methods
+    # 4 of 8 filters each and 6 of 12 units: 9·4 + 4 + 2·4 + 2·4, 9·4·4 + 4, 36·4·6 + 6, 6·3 + 3
+    removing = methods - {"dense", "slimming", *CONNECTIONS}  # slimming cuts groups with a gamma alone
+    second = 9 * 4 * 4 + 4
+    assert {rows[name]["parameters"] for name in removing} == {40 + 16 + second + 870 + 21}
+    assert rows["slimming"]["parameters"] == 40 + 16 + 9 * 4 * 8 + 8 + 36 * 8 * 12 + 12 + 39
+    # 4 of 8 inputs for each filter of the second convolution, and the order of its inputs; masked it is dense
+    assert rows["sparse_connections"]["parameters"] == rows["dense"]["parameters"] - 9 * 4 * 8 + 8
+    masked, dense = rows["sparse_connections_incremental"], rows["dense"]
+    assert (masked["parameters"], masked["macs"]) == (dense["parameters"], dense["macs"])
+    assert dense["macs"] - rows["sparse_connections"]["macs"] == 36 * 9 * 4 * 8
+    for criterion in ("by_activation", "by_gamma"):
+        assert 0 <= rows["implicit"][f"inactive_{criterion}"] <= 1
     assert rows["dense"]["parameters"] == network().count_params()
     for run in comparison.runs:
         assert 0 <= run["accuracy"] <= 1 and run["file_bytes"] > 0 and run["macs"] > 0
         assert 0 <= run["accuracy_before_cut"] <= 1 and run["latency_us"] is None
     assert rows["wgsef"]["max_abs_diff"] < 1e-4
+
+
+@pytest.mark.parametrize("able", [SOME, pytest.param(ABLE, marks=pytest.mark.slow)], ids=["some", "all"])
+def test_a_shape_is_left_by_every_method_that_can(tmp_path, able):
+    settings = {**QUICK, "methods": able, "levels": [], "shapes": [{"co*": 3}]}
+    comparison = tf_wgsef.compare_methods(settings, output=tmp_path)
+    rows = {run["method"]: run for run in comparison.runs}
+    # 3 of 8 filters each, all 12 units: 9·3 + 3 + 2·3 + 2·3, 9·3·3 + 3, 36·3·12 + 12, 12·3 + 3
+    assert {rows[name]["parameters"] for name in able} == {30 + 12 + 84 + 36 * 3 * 12 + 12 + 39}
+    assert {rows[name]["shape"] for name in able} == {"co*=3"} and rows["dense"]["shape"] is None
+    assert "| to 3 | WGSEF |" in (tmp_path / "compare.md").read_text().replace("**", "")
+    again = tf_wgsef.compare_methods({**settings, "methods": ["wgsef"]}, output=tmp_path, report_only=True)
+    assert again.runs == [rows["dense"], rows["wgsef"]]
+
+
+def residual():
+    x = inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 3, name="stem")(x)
+    for number in range(3):
+        y = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name=f"first{number}")(x)
+        y = keras.layers.Conv2D(4, 3, padding="same", name=f"second{number}")(y)
+        x = keras.layers.Add(name=f"add{number}")([x, y])
+    outputs = keras.layers.Dense(3, name="logits")(keras.layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, outputs)
+
+
+def test_depth_is_left_block_by_block(tmp_path, monkeypatch):
+    monkeypatch.setitem(RECIPES, "tiny", Recipe(residual, images, 2, 32, augment=False))
+    settings = {**QUICK, "groups": "depth", "levels": [], "shapes": [{"depth": 1}]}
+    runs = tf_wgsef.compare_methods(settings, output=tmp_path).runs
+    block, rest = 2 * (9 * 4 * 4 + 4), 40 + 15
+    assert {run["method"]: run["parameters"] for run in runs} == {
+        "dense": 3 * block + rest, "wgsef": block + rest, "magnitude": block + rest,
+    }  # fmt: skip
+    assert runs[1]["level"] == pytest.approx(2 / 3)
+
+
+def test_lines_of_earlier_versions_are_runs_without_a_shape(tmp_path, told):
+    tf_wgsef.compare_methods(QUICK, output=tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
+    (tmp_path / "runs.jsonl").write_text("")
+    for row in rows:
+        del row["shape"]
+        append(tmp_path / "runs.jsonl", row)
+    assert len(tf_wgsef.compare_methods(QUICK, output=tmp_path).runs) == len(told) == 3
 
 
 def test_a_budget_is_met_by_every_method(tmp_path):
@@ -105,8 +168,8 @@ def test_what_is_done_is_not_done_again_and_a_cut_line_costs_one_run(tmp_path, m
         made.append((run.method, run.seed))
         return real(run, *arguments, **options)
 
-    real = _sweep.execute
-    monkeypatch.setattr(_sweep, "execute", execute)
+    real = _run_all.execute
+    monkeypatch.setattr(_run_all, "execute", execute)
     first = tf_wgsef.compare_methods(QUICK, output=tmp_path)
     assert made == [("dense", 0), ("wgsef", 0), ("magnitude", 0)]
     file = tmp_path / "runs.jsonl"
@@ -194,7 +257,7 @@ def told(monkeypatch):
         made.append(run.method)
         return {**dataclasses.asdict(run), "accuracy": 0.5, "macs": 100}
 
-    monkeypatch.setattr(_sweep, "execute", execute)
+    monkeypatch.setattr(_run_all, "execute", execute)
     monkeypatch.setattr(_sweep.MethodsComparison, "save", lambda self, folder, facts: self.rows)
     return made
 

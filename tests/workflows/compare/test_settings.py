@@ -7,9 +7,15 @@ import pathlib
 import numpy as np
 import pytest
 
+import tf_wgsef
 from tf_wgsef.errors import InputError
 from tf_wgsef.workflows.compare import RECIPES, Run, Settings, load_settings, read_settings
 
+BAD_SHAPES = (
+    "conv1", "conv1=", "conv1=x", "conv1=-3", "=3", "conv1=3,conv1=4", "conv1=3,,conv2=4",
+    "conv1=" + "9" * 5000, {}, {"conv1": 0}, {"conv1": 2.5}, {"conv1": True}, {"a,b": 3}, {"": 3}, {3: 3},
+    5, None, [None], [[3]],
+)  # fmt: skip
 EXAMPLES = pathlib.Path(__file__).parents[3] / "examples"
 
 
@@ -50,6 +56,30 @@ def test_a_level_is_a_share_of_the_groups_or_a_budget():
     assert macs.sparsify_level["budget"]["macs"] == pytest.approx(0.3)
 
 
+def test_shapes_beside_levels():
+    settings = read_settings({"shapes": [{"conv1": 3, "conv2": 12}, "conv1=2, conv2=5"], "seeds": [0]})
+    assert settings.levels == () and settings == read_settings(vars(settings))
+    runs = [run for run in settings.runs() if run.method == "wgsef"]
+    assert [run.shape for run in runs] == ["conv1=3,conv2=12", "conv1=2,conv2=5"]
+    assert [run.level for run in runs] == pytest.approx([1 - 15 / 70, 1 - 7 / 70])
+    assert runs[0].sparsify_level == {"k": {"conv1": 3, "conv2": 12}}
+    both = Settings(shapes={"conv*": 3}, levels=0.5, unit="macs", seeds=(0,)).runs()
+    assert {(run.shape, run.unit) for run in both} == {(None, "macs"), ("conv*=3", "groups")}
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"conv9": 3}, "name layers with groups. Received: 'conv9'"),
+        ({"conv1": 21}, "at most the 20 groups of layer 'conv1'"),
+        ({"conv1": 20}, "a shape that removes something"),
+    ],
+)
+def test_a_shape_that_the_network_cannot_have(shape, message):
+    with pytest.raises(InputError, match=message):
+        Settings(shapes=shape).runs()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -58,6 +88,8 @@ def test_a_level_is_a_share_of_the_groups_or_a_budget():
         (dict(unit="flops"), "`unit` to be of: groups, macs"),
         (dict(levels=[1.0]), r"`levels` in \[0, 1\)"),
         (dict(levels=[]), "at least one of `levels`"),
+        *((dict(shapes=shape), "`shapes` to be tables") for shape in BAD_SHAPES),
+        (dict(shapes={"conv1": 3}, methods=["wgsef", "slimming"]), "Received: 'slimming' with `shapes`: net"),
         (dict(methods=[]), "at least one of `methods`"),
         (dict(seeds=[]), "at least one of `seeds`"),
         (dict(seeds=["a"]), "`seeds` to be whole numbers"),
@@ -118,8 +150,35 @@ def test_a_configuration_file(tmp_path):
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.name)
 def test_the_examples_are_settings_of_at_least_five_levels_and_three_seeds(file):
     settings = load_settings(file)
-    assert len(settings.levels) >= 5 and len(settings.seeds) >= 3
-    assert len(settings.runs()) == len(settings.seeds) * (1 + len(settings.levels) * len(settings.methods))
+    levels = len(settings.levels) + len(settings.shapes)
+    assert levels >= 5 and len(settings.seeds) >= 3
+    assert len(settings.runs()) == len(settings.seeds) * (1 + levels * len(settings.methods))
+
+
+# What may stay of the MACs and of the parameters.
+GPU = {"resnet56": (1 / 2.57, 1.0), "resnet18": (0.2, 0.088), "vgg16": (0.26, 0.05)}
+
+
+def test_the_examples_for_a_gpu_are_settings_with_three_seeds():
+    assert {file.stem for file in (EXAMPLES / "gpu").glob("*.toml")} == set(GPU)
+    for name in GPU:
+        settings = load_settings(EXAMPLES / "gpu" / f"{name}.toml")
+        assert len(settings.seeds) == 3 and "wgsef" in settings.methods and not settings.latency
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GPU)
+def test_the_examples_for_a_gpu_leave_what_is_asked(name):
+    settings = load_settings(EXAMPLES / "gpu" / f"{name}.toml")
+    (run,) = {(run.level, run.shape): run for run in settings.runs() if run.method == "wgsef"}.values()
+    model = RECIPES[run.recipe].build()
+    dense = tf_wgsef.profile(model)
+    sparse = tf_wgsef.sparsify(model, groups=run.groups, **run.sparsify_level)
+    sparse.freeze()
+    small = tf_wgsef.profile(tf_wgsef.strip(sparse).model)
+    macs, parameters = GPU[name]
+    assert 0.95 * macs < small.macs / dense.macs <= macs
+    assert small.parameters / dense.parameters <= parameters
 
 
 @pytest.mark.parametrize(

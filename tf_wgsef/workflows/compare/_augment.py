@@ -17,6 +17,7 @@ class Batches(keras.utils.PyDataset):
         batch: batch size.
         seed: of the order and of the augmentation; both depend on it and the epoch alone.
         augment: whether images are shifted and mirrored.
+        epoch: number of epochs that are behind it.
 
     Example:
         >>> batches = Batches(np.zeros((10, 8, 8, 1), "float32"), np.zeros(10, "int32"), 4, seed=0)
@@ -24,10 +25,10 @@ class Batches(keras.utils.PyDataset):
         [4, 4, 2]
     """
 
-    def __init__(self, x, y, batch: int, *, seed: int, augment: bool = False):
+    def __init__(self, x, y, batch: int, *, seed: int, augment: bool = False, epoch: int = 0):
         super().__init__()
         self._x, self._y, self._batch, self._seed, self._augment = x, y, batch, seed, augment
-        self._epoch = 0
+        self._epoch = epoch
         self._order = self._shuffled()
 
     def __len__(self):

@@ -4,10 +4,8 @@ import dataclasses
 from collections.abc import Callable
 
 import keras
-import numpy as np
 
-from tf_wgsef.baselines import remove_slimming, select_by_gamma, slimming
-from tf_wgsef.groups import build_groups
+from tf_wgsef.baselines import feature_layers, plain_convolutions, slimming, with_sparse_connections
 from tf_wgsef.penalties import (
     WGSEF,
     GroupL0,
@@ -19,7 +17,8 @@ from tf_wgsef.penalties import (
     GroupTransformedL1,
 )
 from tf_wgsef.strip import strip
-from tf_wgsef.training import SparseProx, sparsify
+from tf_wgsef.training import SparseProx
+from tf_wgsef.workflows.compare import _until_cut
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,82 +29,36 @@ class Method:
         label: what tables and pictures call it.
         source: the paper.
         until_cut: (model, run, train) → the model after the cut, the other groups zero. ``train(model)``
-            fits it for the epochs before the cut and notes its accuracy.
+            fits it for the epochs before the cut and notes its accuracy; see ``Trainer``.
         strength: λ where the method has one and the user gives none.
-        check: raises InputError for a model that the method cannot train.
+        check: raises InputError for a model that the method cannot train to a level.
+        no_shape: why the method cannot leave a number of groups per layer; empty if it can.
+        strips: whether what is zero is stripped after the cut.
+        finish: makes of the trained network the one that is measured.
     """
 
     label: str
     source: str
     until_cut: Callable
     strength: float | None = None
-    check: Callable[[keras.Model], object] = lambda model: None
-
-
-def _proximal(options: Callable[[float | None], dict]) -> Callable:
-    """``sparsify`` with the options that a strength gives."""
-
-    def until_cut(model, run, train):
-        sparse = sparsify(
-            model, groups=run.groups, ramp=run.ramp, **run.sparsify_level, **options(run.strength)
-        )
-        train(sparse)
-        if not sparse.frozen:
-            sparse.freeze()
-        return sparse.model
-
-    return until_cut
-
-
-def _magnitude(model, run, train):
-    """Dense training, then the cut to the groups of the largest norms."""
-    train(model)
-    cut = sparsify(model, groups=run.groups, **run.sparsify_level)
-    cut.freeze()
-    return cut.model
-
-
-def _narrow(model, run, train):
-    """The network in the shape that the level leaves of it, with weights of its own, from scratch."""
-    cut = sparsify(model, groups=run.groups, **run.sparsify_level)
-    cut.freeze()
-    narrow = keras.models.clone_model(strip(cut).model)
-    train(narrow)
-    return narrow
-
-
-def _random(model, run, train):
-    """Dense training, then a cut that does not look at the weights."""
-    train(model)
-    cut = sparsify(model, groups=run.groups, **run.sparsify_level)
-    norms = np.random.default_rng(run.seed).uniform(0.5, 1, cut.groups.num_groups)
-    budget = cut.level.budget
-    costs = None if budget is None else budget.costs(model, cut.groups)
-    stays = cut.level.select(cut.groups, norms, costs)
-    cut.groups.scale(model, stays.astype("float32"))
-    return model
-
-
-def _slimming(model, run, train):
-    """ℓ1 on batch norm's gammas, then the cut of the smallest ones of the whole model."""
-    train(slimming(model, run.strength))
-    groups = build_groups(model, kind=run.groups)
-    groups.scale(model, select_by_gamma(groups, model, run.level))
-    return remove_slimming(model)
+    check: Callable[[keras.Model, float], object] | None = None
+    no_shape: str = ""
+    strips: bool = True
+    finish: Callable[[keras.Model], keras.Model] = lambda model: model
 
 
 def _penalty(label: str, source: str, penalty: Callable[[float], GroupPenalty]) -> Method:
     """A penalty with a strength in place of a budget; the level is met by the choice at the cut."""
-    return Method(label, source, _proximal(lambda strength: {"penalty": penalty(strength)}), strength=0.01)
+    train = _until_cut.proximal(lambda strength: {"penalty": penalty(strength)})
+    return Method(label, source, train, strength=0.01)
 
 
-def _dense(model, run, train):
-    train(model)
-    return model
+def _group_lasso(strength: float) -> GroupLasso:
+    return GroupLasso(strength=strength, scale_by_size=False)
 
 
 METHODS = {
-    "wgsef": Method("WGSEF", "debiased: ours, after arXiv:2212.12921", _proximal(lambda _: {})),
+    "wgsef": Method("WGSEF", "debiased: ours, after arXiv:2212.12921", _until_cut.proximal(lambda _: {})),
     "wgsef_plain": _penalty(
         "WGSEF, plain",
         "Refael et al. 2022, arXiv:2212.12921",
@@ -114,12 +67,12 @@ METHODS = {
     "wgsef_hspg": Method(
         "WGSEF, half-space steps",
         "Chen et al. 2020, arXiv:2009.12078",
-        _proximal(lambda _: {"update": "hspg"}),
+        _until_cut.proximal(lambda _: {"update": "hspg"}),
     ),
     "ssl": _penalty(
         "SSL group lasso",
         "Wen et al. 2016, arXiv:1608.03665",
-        lambda strength: GroupLasso(strength=strength, scale_by_size=False),
+        _group_lasso,
     ),
     "group_l0": _penalty("group ℓ0", "hard threshold", lambda strength: GroupL0(strength=strength)),
     "group_mcp": _penalty(
@@ -139,30 +92,71 @@ METHODS = {
     "slimming": Method(
         "network slimming",
         "Liu et al. 2017, arXiv:1708.06519",
-        _slimming,
+        _until_cut.slimmed,
         strength=1e-4,
-        check=lambda model: slimming(model, 0.0),
+        check=lambda model, level: slimming(model, 0.0),
+        no_shape="network slimming has one threshold for the whole model",
     ),
     "sparse_group_lasso": Method(
         "sparse group lasso",
         "Simon et al. 2013, J. Comput. Graph. Stat. 22",
-        _proximal(
+        _until_cut.proximal(
             lambda strength: {
-                "penalty": GroupLasso(strength=strength, scale_by_size=False),
+                "penalty": _group_lasso(strength),
                 # Simon et al. leave the shares of the two parts to the user; this one is ours, and not tuned.
                 "update": SparseProx(elementwise=0.01 * strength),
             }
         ),
         strength=0.01,
     ),
+    "prox_sgd": Method(
+        "ProxSGD, group lasso",
+        "Yang et al. 2020, ICLR, openreview HygpthEtvr",
+        _until_cut.proximal(
+            lambda strength: {"penalty": _group_lasso(strength), "update": "mixed", "metric": "group"},
+            _until_cut.prox_sgd,
+        ),
+        strength=1e-4,
+    ),
+    "ffr": Method(
+        "feature flow, magnitude cut",
+        "Wu et al. 2021, arXiv:2106.02914",
+        _until_cut.feature_flow,
+        strength=1e-3,
+        check=lambda model, level: feature_layers(model),
+    ),
+    "implicit": Method(
+        "implicit (Adam, L2), cut by gamma",
+        "after Mehta et al. 2019, arXiv:1811.12495",
+        _until_cut.implicit,
+        strength=1e-4,
+        check=lambda model, level: slimming(model, 0.0),
+    ),
+    "sparse_connections": Method(
+        "sparse connections, grouped",
+        "after Changpinyo et al. 2017, arXiv:1702.06257",
+        _until_cut.connected,
+        check=lambda model, level: with_sparse_connections(model, 1 - level, grouped=True),
+        no_shape="it removes a share of each layer's connections, and no filter",
+        strips=False,
+    ),
+    "sparse_connections_incremental": Method(
+        "sparse connections, grown, masked",
+        "Changpinyo et al. 2017, arXiv:1702.06257",
+        _until_cut.grown,
+        check=lambda model, level: with_sparse_connections(model, 1 - level),
+        no_shape="it removes a share of each layer's connections, and no filter",
+        strips=False,
+        finish=lambda model: strip(plain_convolutions(model)).model,
+    ),
     "gradual": Method(
         "gradual removal",
         "after HESSO, Chen et al. 2024, arXiv:2409.09085",
-        _proximal(lambda _: {"update": "gradual"}),
+        _until_cut.proximal(lambda _: {"update": "gradual"}),
     ),
-    "magnitude": Method("magnitude cut", "control", _magnitude),
-    "random": Method("random cut", "control", _random),
-    "narrow": Method("narrow from scratch", "control", _narrow),
-    "dense": Method("nothing removed", "control", _dense),
+    "magnitude": Method("magnitude cut", "control", _until_cut.magnitude),
+    "random": Method("random cut", "control", _until_cut.random),
+    "narrow": Method("narrow from scratch", "control", _until_cut.narrow, strips=False),
+    "dense": Method("nothing removed", "control", _until_cut.dense, strips=False),
 }
 """Methods by name."""

@@ -1,12 +1,13 @@
 """Recipes that users of the field recognise: a network, its data, and how it is trained."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
 
 from tf_wgsef.workflows import networks
-from tf_wgsef.workflows.data import ImageData, load_cifar10, load_digits_28, load_mnist
+from tf_wgsef.workflows.data import ImageData, load_cifar10, load_digits_28, load_keywords, load_mnist
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Recipe:
     augment: bool = True
 
 
+# For 96×96 images; on 32×32 ones the last maps are 1×1.
+_MOBILENET = functools.partial(networks.mobilenet_v1_025, classes=10, size=32)
 _LENET5 = Recipe(networks.lenet5, load_mnist, 12, learning_rate=0.05, weight_decay=0.0, augment=False)
 
 RECIPES = {
@@ -43,6 +46,10 @@ RECIPES = {
     "resnet18-cifar10": Recipe(networks.resnet18, load_cifar10, 200),
     "vgg16-cifar10": Recipe(networks.vgg16_bn, load_cifar10, 200, learning_rate=0.05),
     "densenet40-cifar10": Recipe(networks.densenet40, load_cifar10, 200, batch=64),
+    "mobilenet-cifar10": Recipe(_MOBILENET, load_cifar10, 200, learning_rate=0.05),
+    "ds_cnn-keywords": Recipe(
+        networks.ds_cnn, load_keywords, 36, learning_rate=0.05, weight_decay=1e-4, augment=False
+    ),
     "vit-cifar10": Recipe(networks.small_vit, load_cifar10, 200, learning_rate=0.02),
 }
 """Recipes by name; rates and epochs are common practice, not those of one paper."""

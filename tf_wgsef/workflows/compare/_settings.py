@@ -11,8 +11,10 @@ from tf_wgsef.validation import check_non_negative, check_positive_int, check_sh
 from tf_wgsef.workflows.compare._methods import METHODS
 from tf_wgsef.workflows.compare._own import own_name, own_recipe
 from tf_wgsef.workflows.compare._recipes import RECIPES, Recipe
+from tf_wgsef.workflows.compare._shapes import read_shape, shape_counts, share_removed
 
 _UNITS = ("groups", "macs", "params", "bytes")
+_LEVELS = (0.5, 0.75, 0.9)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Run:
     Attributes:
         recipe: a name in ``RECIPES``, or that of the user's model.
         method: a name in ``METHODS``.
-        level: share to remove, in ``unit``; 0 for ``dense``.
+        level: share to remove, in ``unit``; 0 for ``dense``; with a shape what it removes of the layers it
+            names.
         unit: ``"groups"`` (of every layer), or of the cost: ``"macs"``, ``"params"``, ``"bytes"``.
         groups: kind of the groups.
         seed: of the weights, of the order of the data and of what is drawn besides.
@@ -36,6 +39,7 @@ class Run:
         augment: whether images are shifted and mirrored.
         clip: largest norm of the whole gradient; None for no clipping.
         strength: λ of a method that has one; None for the others.
+        shape: how many groups stay of each layer, ``"conv1=3,conv2=12"``; None where ``level`` says it.
     """
 
     recipe: str
@@ -54,6 +58,7 @@ class Run:
     augment: bool
     clip: float | None
     strength: float | None
+    shape: str | None = None
 
     @property
     def first(self) -> int:
@@ -63,6 +68,8 @@ class Run:
     @property
     def sparsify_level(self) -> dict:
         """The level as ``sparsify`` takes it."""
+        if self.shape is not None:
+            return {"k": shape_counts(self.shape)}
         if self.unit == "groups":
             return {"sparsity": self.level}
         return {"budget": {self.unit: 1.0 - self.level}}
@@ -78,7 +85,9 @@ class Settings:
         data: an ``.npz`` file with x_train, y_train, x_test, y_test.
         pretrained: whether training starts from the weights of ``model``; else from new ones, per seed.
         methods: names in ``METHODS``; ``dense`` is always run beside them.
-        levels: shares to remove.
+        levels: shares to remove; a half, three quarters and nine tenths if there is no shape either.
+        shapes: {pattern of layer names: number of groups that stay} or several, beside ``levels``; layers
+            that no pattern fits stay whole.
         unit: of the levels; see ``Run``.
         groups: kind of the groups.
         seeds: each method is run with every one.
@@ -100,7 +109,8 @@ class Settings:
     data: str | None = None
     pretrained: bool = False
     methods: tuple[str, ...] = ("wgsef", "magnitude", "narrow")
-    levels: tuple[float, ...] = (0.5, 0.75, 0.9)
+    levels: tuple[float, ...] | None = None
+    shapes: tuple[str | Mapping[str, int], ...] = ()
     unit: str = "groups"
     groups: str = "filter"
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -117,8 +127,13 @@ class Settings:
     latency: bool = True
 
     def __post_init__(self):
-        for name in ("methods", "levels", "seeds"):
+        for name in ("methods", "seeds"):
             object.__setattr__(self, name, _several(name, getattr(self, name)))
+        shapes = self.shapes if isinstance(self.shapes, list | tuple) else (self.shapes,)
+        object.__setattr__(self, "shapes", tuple(map(read_shape, shapes)))
+        levels = (() if shapes else _LEVELS) if self.levels is None else self.levels
+        none_asked = shapes and isinstance(levels, list | tuple) and not levels
+        object.__setattr__(self, "levels", () if none_asked else _several("levels", levels))
         if (self.model is None) != (self.data is None):
             raise InputError(
                 f"Expected `model` and `data` together. Received: model={self.model!r}, data={self.data!r}."
@@ -135,6 +150,12 @@ class Settings:
             )
         for method in (*self.methods, *self.strength):
             _check_name("methods", method, METHODS)
+        for method in self.methods if self.shapes else ():
+            if METHODS[method].no_shape:
+                raise InputError(
+                    f"Expected methods that can leave a number per layer. Received: {method!r} with "
+                    f"`shapes`: {METHODS[method].no_shape}. Leave it out, or compare it by `levels`."
+                )
         self._check_numbers()
         self._check_strengths()
 
@@ -189,12 +210,17 @@ class Settings:
             asked = getattr(self, name)
             common[name] = getattr(recipe, name) if asked is None else asked
         found = [Run(method="dense", level=0.0, seed=seed, strength=None, **common) for seed in self.seeds]
-        for level, seed, method in itertools.product(self.levels, self.seeds, self.methods):
+        levels = [{"level": level} for level in self.levels]
+        if self.shapes:
+            network = recipe.build()
+            shares = {shape: share_removed(shape, network, self.groups) for shape in self.shapes}
+            levels += [{"level": share, "shape": shape, "unit": "groups"} for shape, share in shares.items()]
+        for level, seed, method in itertools.product(levels, self.seeds, self.methods):
             if method == "dense":
                 continue
             given = self.strength.get(method, METHODS[method].strength)
             for strength in _several("strength", given):
-                found.append(Run(method=method, level=level, seed=seed, strength=strength, **common))
+                found.append(Run(**{**common, **level}, method=method, seed=seed, strength=strength))
         return list(dict.fromkeys(found))
 
 

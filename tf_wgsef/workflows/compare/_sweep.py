@@ -6,18 +6,9 @@ import os
 import pathlib
 from collections.abc import Mapping
 
-from absl import logging
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from tf_wgsef.errors import InputError, WGSEFError
+from tf_wgsef.errors import InputError
 from tf_wgsef.output_files import check_new_file, new_file
 from tf_wgsef.report import (
     FIGURES,
@@ -27,15 +18,18 @@ from tf_wgsef.report import (
     render_methods_markdown,
     render_methods_png,
 )
-from tf_wgsef.validation import is_finite_number
+from tf_wgsef.validation import check_positive_int, is_finite_number
 from tf_wgsef.workflows._environment import describe_environment
-from tf_wgsef.workflows.compare._execute import execute
 from tf_wgsef.workflows.compare._methods import METHODS
-from tf_wgsef.workflows.compare._results_file import append, read_rows
+from tf_wgsef.workflows.compare._results_file import read_rows
+from tf_wgsef.workflows.compare._run_all import Keep, run_all
+from tf_wgsef.workflows.compare._run_state import Deadline
 from tf_wgsef.workflows.compare._settings import Run, Settings, read_settings
 
 RUNS_FILE = "runs.jsonl"
 _PAGES = ("compare.html", "compare.md", "compare.png")
+# What lines of earlier versions lack.
+_SINCE = {field.name: field.default for field in dataclasses.fields(Run) if field.default is None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +38,11 @@ class MethodsComparison:
 
     Attributes:
         runs: a dict per run: its settings and figures.
+        missing: number of runs that the settings ask for and that are not there.
     """
 
     runs: list[dict]
+    missing: int = 0
 
     @property
     def rows(self) -> list[MethodRow]:
@@ -90,6 +86,8 @@ def compare_methods(
     *,
     output: str | os.PathLike = "tf_wgsef_compare",
     report_only: bool = False,
+    minutes: float | None = None,
+    save_every: int = 10,
     console: Console | None = None,
 ) -> MethodsComparison:
     """Trains a network with every method, level and seed, with equal epochs, and compares what comes out.
@@ -104,13 +102,16 @@ def compare_methods(
             with ``report_only`` all runs that are there.
         output: folder for the runs, the table, the picture and the page; may hold earlier runs.
         report_only: train nothing: the table of the runs that are there.
+        minutes: stop after so many, between two epochs; the same call goes on there.
+        save_every: after so many epochs the state of a run is kept in the folder ``unfinished``, so that a
+            killed one goes on there too.
         console: a ``rich`` console for the progress bar; standard error if None.
 
     Returns:
         The comparison, with all runs that the settings ask for.
 
     Raises:
-        InputError: for settings that are not as expected, data that are not there, or, with
+        InputError: for settings or ``minutes`` that are not as expected, data that are not there, or, with
             ``report_only``, if there is no such run.
 
     Example:
@@ -120,6 +121,9 @@ def compare_methods(
             for row in compare_methods(levels, output="runs").rows:
                 print(row.method, row.level, row.figures["accuracy"].mean)
     """
+    if minutes is not None and not (is_finite_number(minutes) and minutes > 0):
+        raise InputError(f"Expected `minutes` to be a number above 0. Received: minutes={minutes!r}.")
+    keep = Keep(check_positive_int("save_every", save_every), Deadline(minutes))
     folder = pathlib.Path(output)
     file = folder / RUNS_FILE
     if report_only and settings is None:
@@ -133,10 +137,12 @@ def compare_methods(
     done = _finished(file)
     missing = [] if report_only else [run for run in todo if run not in done]
     if missing:
-        _execute_all(missing, settings, file, console or Console(stderr=True))
+        run_all(missing, settings, file, keep, console or Console(stderr=True))
         done = _finished(file)
-    comparison = MethodsComparison([done[run] for run in todo if run in done])
-    comparison.save(folder, describe_environment(f"tf-wgsef compare, into {folder.name}"))
+    found = [done[run] for run in todo if run in done]
+    comparison = MethodsComparison(found, len(todo) - len(found))
+    if found:
+        comparison.save(folder, describe_environment(f"tf-wgsef compare, into {folder.name}"))
     return comparison
 
 
@@ -166,43 +172,11 @@ def _file_of_runs(folder: pathlib.Path) -> pathlib.Path:
     return folder / RUNS_FILE
 
 
-def _execute_all(runs: list[Run], settings: Settings, file: pathlib.Path, console: Console) -> None:
-    recipe = settings.recipe_itself()
-    for method in settings.methods:
-        METHODS[method].check(recipe.build())  # shows before any work is done
-    data = recipe.load()
-    data.first(settings.samples, settings.validation)  # so does this
-    console.print(f"{len(runs)} runs of {runs[0].epochs} epochs to make, into {file.parent}", markup=False)
-    columns = TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn()
-    bar = Progress(
-        *columns,
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        speed_estimate_period=3600,
-    )
-    with bar:
-        task = bar.add_task("", total=len(runs))
-        for number, run in enumerate(runs):
-            what = f"{METHODS[run.method].label} {run.level:g}, seed {run.seed}"
-            bar.update(task, completed=number, description=what)
-
-            def advance(share, number=number):
-                bar.update(task, completed=number + min(share, 1.0))
-
-            try:
-                row = execute(run, data, recipe.build, latency=settings.latency, advance=advance)
-            except WGSEFError as error:  # one that diverged, or lost its last path, is no reason to stop
-                logging.warning("%s has no result: %s", what, error)
-                continue
-            append(file, {**row, "data": data.name})
-        bar.update(task, completed=len(runs))
-
-
 def _finished(file: pathlib.Path) -> dict[Run, dict]:
     """{run: its row} of the file; a row that is no finished run of ours is passed over, and made again."""
     names = [field.name for field in dataclasses.fields(Run)]
-    rows = [row for row in read_rows(file) if all(name in row for name in names) and _is_finished(row, names)]
+    rows = [{**_SINCE, **row} for row in read_rows(file)]
+    rows = [row for row in rows if all(name in row for name in names) and _is_finished(row, names)]
     return {Run(**{name: row[name] for name in names}): row for row in rows}
 
 

@@ -1,0 +1,114 @@
+"""The runs that are missing, one after another, each added to the file when it is done."""
+
+import dataclasses
+import pathlib
+
+from absl import logging
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from tf_wgsef.errors import WGSEFError
+from tf_wgsef.report import shape_label
+from tf_wgsef.workflows.compare._execute import execute
+from tf_wgsef.workflows.compare._methods import METHODS
+from tf_wgsef.workflows.compare._results_file import append
+from tf_wgsef.workflows.compare._run_state import Deadline, OutOfTime, RunState
+from tf_wgsef.workflows.compare._settings import Run, Settings
+
+UNFINISHED = "unfinished"
+"""The folder, beside the file of the runs, for the states of those that were stopped."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Keep:
+    """When the state of a run is kept: every so many epochs, and at the deadline.
+
+    Attributes:
+        every: number of epochs.
+        deadline: when to stop.
+    """
+
+    every: int
+    deadline: Deadline
+
+
+def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep, console: Console) -> None:
+    """Makes the runs until the deadline; one that fails is warned of and leaves no line.
+
+    Args:
+        runs: what is missing.
+        settings: what they are of.
+        file: of the runs.
+        keep: when the state of a run is kept.
+        console: for the progress bar.
+
+    Raises:
+        InputError: before any run, for data that are not there or a method that cannot train the network.
+    """
+    recipe = settings.recipe_itself()
+    _check_methods(runs, recipe.build)
+    data = recipe.load()
+    data.first(
+        settings.samples, settings.validation
+    )  # shows before any work is done whether there are enough
+    console.print(f"{len(runs)} runs of {runs[0].epochs} epochs to make, into {file.parent}", markup=False)
+    with _bar(console) as bar:
+        task = bar.add_task("", total=len(runs))
+        for number, run in enumerate(runs):
+            bar.update(task, completed=number, description=_name(run))
+
+            def advance(share, number=number):
+                bar.update(task, completed=number + min(share, 1.0))
+
+            state = RunState(
+                file.parent / UNFINISHED, run, data.name, every=keep.every, deadline=keep.deadline
+            )
+            try:
+                if number and not keep.deadline.leaves(0):
+                    raise OutOfTime
+                row = execute(run, data, recipe.build, latency=settings.latency, advance=advance, state=state)
+                append(file, {**row, "data": data.name})
+            except OutOfTime:
+                bar.stop()
+                done = f"{number} of {len(runs)} runs"
+                next_one = f"{_name(run)}, epoch {state.epoch} of {run.epochs}"
+                console.print(
+                    f"The time is over after {done}. The same command goes on at {next_one}.", markup=False
+                )
+                return
+            except WGSEFError as error:  # one that diverged, or lost its last path, is no reason to stop
+                logging.warning("%s has no result: %s", _name(run), error)
+            state.clear()
+        bar.update(task, completed=len(runs))
+
+
+def _check_methods(runs: list[Run], build) -> None:
+    """Raises InputError for a method that cannot train the network to its level."""
+    for method, level in dict.fromkeys((run.method, run.level) for run in runs):
+        check = METHODS[method].check
+        if check is not None:
+            check(build(), level)
+
+
+def _name(run: Run) -> str:
+    level = shape_label(run.shape) or f"{run.level:g}"
+    return f"{METHODS[run.method].label} {level}, seed {run.seed}"
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<44}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        speed_estimate_period=3600,
+    )

@@ -1,0 +1,175 @@
+"""Fits a network for one of the two parts of a run, from where it stood."""
+
+import contextlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from absl import logging
+
+from tf_wgsef.workflows.compare._augment import Batches
+from tf_wgsef.workflows.compare._run_state import RunState
+from tf_wgsef.workflows.compare._settings import Run
+from tf_wgsef.workflows.data import ImageData
+
+Advance = Callable[[float], None]
+
+
+def accuracy(model, data: ImageData) -> float:
+    """Returns the share of the test images whose largest output is their class."""
+    outputs = model.predict(data.x_test, batch_size=500, verbose=0)
+    return float(np.mean(np.argmax(outputs, axis=-1) == data.y_test))
+
+
+class Trainer:
+    """Fits a model: called, for the epochs before the cut.
+
+    SGD with Nesterov momentum, a cosine for each part; the optimizer begins anew after the cut for every
+    method. Without XLA on CPUs, where it makes convolutions slower.
+
+    Args:
+        run: what is to be done.
+        data: what is trained and tested on.
+        advance: is told how much of the training is done, in [0, 1].
+        state: where the run stands, and where that is kept.
+        softmax: whether the network's outputs are probabilities already, not logits.
+    """
+
+    def __init__(self, run: Run, data: ImageData, advance: Advance, state: RunState, *, softmax: bool):
+        self._run, self._data, self._advance, self._state, self._softmax = run, data, advance, state, softmax
+
+    @property
+    def images(self) -> np.ndarray:
+        """The training images."""
+        return self._data.x_train
+
+    def note(self, name: str, value: float) -> None:
+        """Adds a figure to the run's."""
+        self._state.found[name] = value
+
+    def __call__(self, model, *, optimizer: Callable | None = None, callbacks=()) -> None:
+        """Fits for the epochs before the cut, and notes the accuracy at their end.
+
+        Args:
+            model: the network, or a ``ProximalModel``.
+            optimizer: number of steps → the optimizer, where it is not that of all others.
+            callbacks: of Keras, besides.
+        """
+        self._fit(model, 0, self._run.first, [*callbacks, _BeforeCut(self)], optimizer)
+
+    def after_cut(self, model) -> None:
+        """Fits for the rest."""
+        if self._run.first < self._run.epochs:
+            self._fit(model, self._run.first, self._run.epochs, [], None)
+
+    def note_accuracy(self, model, epoch: int) -> None:
+        """Notes the accuracy before the cut, if this was the last epoch before it."""
+        if epoch + 1 == self._run.first:
+            self.note("accuracy_before_cut", accuracy(model, self._data))
+
+    def _fit(self, model, start: int, end: int, callbacks: list, optimizer: Callable | None) -> None:
+        run, data = self._run, self._data
+        done = max(self._state.epoch, start)
+        batches = Batches(
+            data.x_train,
+            data.y_train,
+            run.batch,
+            seed=run.seed + 1_000_000 * start,
+            augment=run.augment,
+            epoch=done - start,
+        )
+        model.compile(
+            (optimizer or self._sgd)(len(batches) * (end - start)),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=not self._softmax),
+            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+        )
+        if done > start:
+            self._state.restore(model)
+        own = [_StopAfter(end), _Progress(run.epochs, self._advance), _Keep(self._state, end)]
+        with _fits_own_warnings_held():
+            model.fit(
+                batches,
+                initial_epoch=done,
+                epochs=run.epochs,
+                shuffle=False,  # Keras would shuffle the batches by Python's global state; they are already
+                callbacks=[*callbacks, *own],
+                verbose=0,
+            )
+
+    def _sgd(self, steps: int) -> keras.optimizers.Optimizer:
+        run = self._run
+        return keras.optimizers.SGD(
+            keras.optimizers.schedules.CosineDecay(run.learning_rate, steps),
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=run.weight_decay or None,
+            global_clipnorm=run.clip,
+        )
+
+
+@contextlib.contextmanager
+def _fits_own_warnings_held():
+    """``fit`` warns of a cut with no training after it, and how to go on: here the stripped network does."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+class _BeforeCut(keras.callbacks.Callback):
+    """Notes the accuracy before the cut."""
+
+    def __init__(self, trainer: Trainer):
+        super().__init__()
+        self._trainer = trainer
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._trainer.note_accuracy(getattr(self.model, "model", self.model), epoch)
+
+
+class _StopAfter(keras.callbacks.Callback):
+    """Ends training after so many epochs; a ProximalModel chooses its survivors there."""
+
+    def __init__(self, epochs: int):
+        super().__init__()
+        self._epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch + 1 >= self._epochs
+
+
+class _Keep(keras.callbacks.Callback):
+    """Keeps where the run stands, between epochs of one part; what follows its last one comes at once."""
+
+    def __init__(self, state: RunState, end: int):
+        super().__init__()
+        self._state, self._end = state, end
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._state.begin_epoch()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 < self._end:
+            self._state.end_epoch(self.model, epoch + 1)
+
+
+class _Progress(keras.callbacks.Callback):
+    def __init__(self, epochs: int, advance: Advance):
+        super().__init__()
+        self._epochs, self._tell, self._epoch = epochs, advance, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        steps = self.params.get("steps") or batch + 1
+        self._tell((self._epoch + (batch + 1) / steps) / self._epochs)
+
+
+def is_softmax(model) -> bool:
+    """Whether the outputs are probabilities already, not logits."""
+    layer = model.layers[-1]
+    softmax = getattr(layer, "activation", None) is keras.activations.softmax
+    return softmax or isinstance(layer, keras.layers.Softmax)
