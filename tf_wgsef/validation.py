@@ -86,7 +86,9 @@ def read_tflite(tflite: bytes | str | os.PathLike) -> bytes:
         InputError: if there is no such file, or it is empty or no ``.tflite`` file.
     """
     if isinstance(tflite, bytes | bytearray | memoryview):
-        content, origin = bytes(tflite), f"{len(tflite)} bytes"
+        # A subclass of bytes, which `convert` returns, would be copied.
+        content = tflite if isinstance(tflite, bytes) else bytes(tflite)
+        origin = f"{len(tflite)} bytes"
     elif isinstance(tflite, str | os.PathLike):
         content, origin = _read(pathlib.Path(tflite)), f"tflite={str(tflite)!r}"
     else:

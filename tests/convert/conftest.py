@@ -8,7 +8,7 @@ import pytest
 import tf_wgsef
 from tests.convert import models
 
-MODES = ("none", "float16", "dynamic", "int8")
+MODES = ("none", "float16", "dynamic", "int8", "int16x8")
 
 
 @pytest.fixture(scope="session")

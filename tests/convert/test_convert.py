@@ -14,7 +14,7 @@ from tf_wgsef.errors import ConversionError, InputError
 
 # "none", "float16": the bounds that convert itself holds. "dynamic", "int8": eight bits per weight
 # or activation, 1/256 of each range, a few layers deep; seen: up to 0.013.
-BOUNDS = {"none": 1e-4, "float16": 5e-2, "dynamic": 0.1, "int8": 0.1}
+BOUNDS = {"none": 1e-4, "float16": 5e-2, "dynamic": 0.1, "int8": 0.1, "int16x8": 0.1}
 
 
 @pytest.mark.parametrize("quantization", MODES)
@@ -48,12 +48,20 @@ def test_quantized_files_are_smaller():
     assert size["int8"] < 0.4 * size["none"]
 
 
-@pytest.mark.parametrize(("io", "dtype"), [("int8", np.int8), ("float32", np.float32)])
-def test_types_of_an_int8_file(io, dtype, digits):
+@pytest.mark.parametrize(
+    ("quantization", "io", "dtype"),
+    [
+        ("int8", None, np.int8),
+        ("int8", "float32", np.float32),
+        ("int16x8", None, np.int16),
+        ("int16x8", "float32", np.float32),
+    ],
+)
+def test_types_of_a_calibrated_file(quantization, io, dtype, digits):
     from ai_edge_litert.interpreter import Interpreter
 
     model, (x, _), _ = digits
-    tflite = tf_wgsef.convert(model, quantization="int8", calibration=x, io=io)
+    tflite = tf_wgsef.convert(model, quantization=quantization, calibration=x, io=io)
     interpreter = Interpreter(model_content=tflite)
     details = [*interpreter.get_input_details(), *interpreter.get_output_details()]
     assert [d["dtype"] for d in details] == [dtype, dtype]
@@ -117,6 +125,9 @@ def test_wrapped_model_is_unwrapped(digits):
     assert parity(inner, tf_wgsef.convert(Wrapper(inner)), x).relative < 1e-4
 
 
+X = np.ones((8, 4), np.float32)
+
+
 def _with_weights(model, value):
     model.set_weights([np.full_like(w, value) for w in model.get_weights()])
     return model
@@ -134,15 +145,30 @@ def _subclassed():
     return Own()
 
 
-X = np.ones((8, 4), np.float32)
-
-
 @pytest.mark.parametrize(
     ("build", "options", "message"),
     [
         (_dense, {"quantization": "int4"}, "one of 'none'.*Received: quantization='int4'"),
         (_dense, {"quantization": "int8"}, "Expected `calibration`.*real inputs.*calibration=None"),
         (_dense, {"io": "uint8"}, "Received: io='uint8'"),
+        (_dense, {"quantization": "int8", "io": "int16"}, "'int8' or 'float32' with quantization='int8'"),
+        (_dense, {"quantization": ["int8"]}, "one of 'none'"),
+        (_dense, {"quantization": {"last": "int8"}}, r"with a pattern '\*' for all other layers"),
+        (_dense, {"quantization": {"*": "int4"}}, "{pattern: 'int8' or 'float'}"),
+        (
+            _dense,
+            {"quantization": {"*": "int8", "frist": "float"}, "calibration": X},
+            "'frist', which fits none",
+        ),
+        (_dense, {"quantization": "int8", "calibration": X, "sparse": True}, "'float16' with sparse=True"),
+        (_dense, {"quantization": "int16x8"}, "Expected `calibration`"),
+        (_dense, {"test": X}, "Expected `test` as a tuple"),
+        (_dense, {"metadata": "cat"}, "Expected `metadata` to be a dict"),
+        (_dense, {"metadata": {"labels": "cat"}}, "Expected `labels` as a list"),
+        (_dense, {"metadata": {"labels": ["a\nb"]}}, "Expected `labels` as a list"),
+        (_dense, {"metadata": {"normalization": {"mean": 0, "std": 0}}}, "std above 0"),
+        (_dense, {"metadata": {"x": {1, 2}}}, "that JSON can hold"),
+        (_dense, {"metadata": {"x": float("nan")}}, "that JSON can hold"),
         (_dense, {"batch_size": 0}, "Received: batch_size=0"),
         (_dense, {"calibration_samples": 0}, "Received: calibration_samples=0"),
         (_dense, {"tolerance": -1.0}, "Received: tolerance=-1.0"),
@@ -207,14 +233,14 @@ def _broken_export(monkeypatch, model):
     )
 
 
-@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("force", [True, False])
 @pytest.mark.parametrize("quantization", ["none", "float16", "dynamic"])
-def test_file_of_nan_is_refused(monkeypatch, quantization, check):
+def test_file_of_nan_is_refused(monkeypatch, quantization, force):
     """What `from_concrete_functions` does in silence: a file without the weights answers NaN."""
     broken = _with_weights(_dense(), np.nan)
     _broken_export(monkeypatch, keras.Model(broken.inputs, broken.outputs))
     with pytest.raises(ConversionError, match="NaN or infinity in output 'last'.*Do not use"):
-        tf_wgsef.convert(_dense(), quantization=quantization, check=check)
+        tf_wgsef.convert(_dense(), quantization=quantization, force=force)
 
 
 def test_file_of_other_weights_is_refused(monkeypatch):
@@ -223,8 +249,9 @@ def test_file_of_other_weights_is_refused(monkeypatch):
     _broken_export(monkeypatch, keras.Model(other.inputs, other.outputs))
     with pytest.raises(ConversionError, match=r"within 0.001 of the model's output range.*tol"):
         tf_wgsef.convert(model)
-    tf_wgsef.convert(model, check=False)
-    tf_wgsef.convert(model, tolerance=100)
+    assert tf_wgsef.convert(model, tolerance=100).record.problem is None
+    forced = tf_wgsef.convert(model, force=True)
+    assert "within 0.001" in forced.record.problem and "FORCED although" in forced.report()
 
 
 def test_tolerance_holds_in_every_mode(digits):

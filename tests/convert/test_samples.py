@@ -1,8 +1,10 @@
+import weakref
+
 import keras
 import numpy as np
 import pytest
 
-from tf_wgsef.convert._samples import collect_samples, random_samples
+from tf_wgsef.convert._samples import SampleStream, collect_samples, random_samples
 from tf_wgsef.convert._signature import InputSpec, unique_names
 from tf_wgsef.errors import InputError
 
@@ -134,3 +136,41 @@ def test_integer_inputs_take_no_floats():
 
 def test_unique_names():
     assert unique_names(["my input", "x", "x", "x"]) == ["my_input", "x", "x_1", "x_2"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 7])
+@pytest.mark.parametrize("kind", ["array", "stream"])
+def test_a_stream_gives_every_sample_once_and_fills_the_last_batch_up(kind, size):
+    data = X if kind == "array" else (X[i : i + 4] for i in range(0, 10, 4))
+    stream = SampleStream(data, [IMAGE], limit=9, held=2)
+    batches = [batch["image"] for batch in stream.batches(size)]
+    assert {len(batch) for batch in batches} == {size}
+    rows = np.linspace(0, 9, 9).round().astype(int) if kind == "array" else np.arange(9)
+    seen = np.concatenate(batches)
+    np.testing.assert_array_equal(seen[:9], X[rows])
+    assert (seen[9:] == X[rows[-1]]).all()
+    np.testing.assert_array_equal(stream.head["image"], X[[0, 9]] if kind == "array" else X[:2])
+
+
+def test_a_stream_is_never_held():
+    """Of batches that were passed on, none but the first and the current one are alive."""
+    alive = []
+
+    def data():
+        for _ in range(50):
+            batch = np.ones((4, 2, 2, 1), np.float32)
+            alive.append(weakref.ref(batch))
+            yield batch
+
+    stream = SampleStream(data(), [IMAGE], limit=200, held=4)
+    count = 0
+    for _ in stream.batches(4):
+        count += 1
+        assert sum(ref() is not None for ref in alive) <= 4
+    assert count == 50
+
+
+def test_a_bad_sample_far_into_a_stream_is_refused():
+    stream = SampleStream((batch for batch in (X, BAD)), [IMAGE], limit=20, held=4)
+    with pytest.raises(InputError, match="1 values that are NaN"):
+        list(stream.batches(5))

@@ -1,36 +1,37 @@
 """The conversion that users call: a Keras model in, the bytes of a proven ``.tflite`` file out."""
 
-from tf_wgsef.errors import InputError
+from collections.abc import Mapping
+
+from tf_wgsef.errors import ConversionError, InputError
 from tf_wgsef.graph import check_keras_model
 from tf_wgsef.validation import check_non_negative, check_positive_int
 
+from ._contents import read_contents
 from ._exporter import export_tflite
 from ._flat import check_backend, check_finite_weights, flat_model
-from ._parity import SAMPLES, check_parity
-from ._samples import collect_samples, random_samples
+from ._metadata import check_metadata, weights_hash, write_metadata
+from ._options import Quantization, check_quantization
+from ._parity import SAMPLES, Proof, prove
+from ._record import ConversionRecord, TFLiteFile
+from ._samples import SampleStream, collect_samples, random_samples
 from ._signature import input_specs
-
-# The largest difference to accept, as a share of the output range.
-# "none": the same float32 sums in another order, with batch normalization folded into the kernels;
-#   toy models differ by 1e-6, MobileNetV2 by 1e-5, InceptionV3 (94 convolutions) by 1.1e-4 to 5.5e-4.
-#   What goes wrong in a conversion shows as a difference of order 1.
-# "float16": weights rounded to 11 bits; 0.2 % of the signal (rms) on a trained net, 1.8 % on
-#   the worst untrained one, of which the largest difference is about three times as much.
-# "dynamic", "int8": no bound is right for every model; only gross failure is refused.
-_TOLERANCES = {"none": 1e-3, "float16": 5e-2, "dynamic": float("inf"), "int8": float("inf")}
+from ._sparse import sparse_layers
 
 
 def convert(
     model,
     *,
-    quantization: str = "none",
+    quantization: str | Mapping[str, str] = "none",
     calibration=None,
     calibration_samples: int = 256,
-    io: str = "int8",
+    io: str | None = None,
+    sparse: bool = False,
     batch_size: int = 1,
-    check: bool = True,
+    test=None,
+    metadata: Mapping | None = None,
     tolerance: float | None = None,
-) -> bytes:
+    force: bool = False,
+) -> TFLiteFile:
     """Converts a Keras model to a ``.tflite`` file and proves that the file computes the same.
 
     The model is only read. The batch of the file is fixed, since LiteRT plans memory and kernels
@@ -40,84 +41,107 @@ def convert(
     Args:
         model: a Sequential or functional Keras 3 model, or a ``ProximalModel``.
         quantization: "none" (float32), "float16" (half the size, computes in float32), "dynamic"
-            (int8 weights, float activations; a quarter of the size) or "int8" (weights and
-            activations; needs ``calibration``).
+            (int8 weights, float activations; a quarter of the size), "int8" (weights, one scale per
+            channel, and activations) or "int16x8" (int8 weights, int16 activations: closer to the model,
+            but slow where the runtime has no fast kernels for it). The last two need ``calibration``.
+            Or a dict {pattern of layer names: "int8" or "float"} with a pattern "*", such as
+            ``{"*": "int8", "head*": "float"}``: the first pattern that fits counts, "*" last. An operation
+            that several layers are merged into follows whichever of them is named.
         calibration: real inputs, preprocessed as in training: an array of shape ``(n, ...)``, a
             dict of arrays by input name, a list of arrays in the order of ``model.inputs``, a tuple
             ``(x, y)``, a batched ``tf.data.Dataset``, a ``keras.utils.PyDataset`` or an iterable of
-            batches. They set the ranges of "int8", and in every mode they are what the file is
-            checked on; without them, the check takes random inputs.
+            batches. They set the ranges of activations, and in every mode they are what the file is
+            checked on; without them, the check takes random inputs. They are read batch by batch.
         calibration_samples: at most this many samples are read.
-        io: type of the inputs and outputs of an "int8" file: "int8", or "float32" to let the file
-            quantize them itself. Inputs that are integers in Keras stay what they are.
+        io: type of the inputs and outputs of a calibrated file: by default the integers that it computes
+            with, "int8" or "int16"; or "float32" to let the file quantize them itself. Inputs that are
+            integers in Keras stay what they are.
+        sparse: whether to store weights that are mostly zero as such ("none" and "float16" only). The file
+            is smaller; it is faster only where XNNPACK has sparse kernels, see ``sparse_layers``.
         batch_size: the batch of the file.
-        check: whether to compare the file, run on LiteRT, with the model. A file that gives NaN or
-            infinity is refused in any case.
+        test: labelled data ``(x, y)``, arrays: what the file is compared on, and its accuracy taken.
+        metadata: JSON values to store in the file, such as ``{"labels": [...], "normalization": {"mean": 0,
+            "std": 255}, "sparsity": 0.75}``. The quantization and the hash of the model's weights are added.
         tolerance: the largest difference to accept, as a share of the output range; by default
-            1e-3 for "none" and 5e-2 for "float16". For "dynamic" and "int8" only gross failure is
-            refused by default: see ``parity`` and ``accuracy`` for their figures.
+            1e-3 for "none" and 5e-2 for "float16". For the others only gross failure is refused by
+            default: see ``parity`` and ``accuracy`` for their figures.
+        force: whether to return a file that computes something else, with the reason in its record. A file
+            that gives NaN or infinity is refused in any case.
 
     Returns:
-        the bytes of the file.
+        the bytes of the file, with a ``ConversionRecord`` in ``.record``.
 
     Raises:
         InputError: if an argument is not what is expected.
         ConversionError: if the model cannot be converted, or the file computes something else.
 
     Example:
-        >>> tflite = convert(model, quantization="int8", calibration=x_train)
-        >>> tflite[4:8]
-        b'TFL3'
+        >>> tflite = convert(model, quantization="int8", calibration=x_train, test=(x_test, y_test))
+        >>> tflite[4:8], tflite.record.contents.integer_only, tflite.record.parity.samples
+        (b'TFL3', True, 32)
     """
-    _check_options(quantization, io)
+    asked = check_quantization(quantization, io, sparse)
     check_positive_int("calibration_samples", calibration_samples)
     check_positive_int("batch_size", batch_size)
-    tolerance = _TOLERANCES[quantization] if tolerance is None else tolerance
+    tolerance = asked.tolerance if tolerance is None else tolerance
     if tolerance != float("inf"):
         check_non_negative("tolerance", tolerance)
+    notes = check_metadata(metadata)
     check_backend()
     model = check_keras_model(model)
     flat, specs = flat_model(model), input_specs(model)
     check_finite_weights(model)
-    samples = _calibration(calibration, specs, calibration_samples, quantization)
-    tflite = export_tflite(
-        flat, specs, quantization=quantization, samples=samples, io=io, batch_size=batch_size
-    )
-    arrays = _check_inputs(samples, specs)
-    check_parity(
-        flat,
-        specs,
-        tflite,
-        arrays,
+    stream = _calibration(calibration, specs, calibration_samples, asked, quantization)
+    arrays, labels = _check_data(stream, test, specs)
+    quantization = quantization if isinstance(quantization, str) else dict(quantization)
+    notes |= {"quantization": quantization, "source_sha256": weights_hash(model)}
+    content = write_metadata(_export(flat, specs, asked, stream, batch_size), notes)
+    proof = prove(flat, specs, content, arrays, labels, quantization=str(quantization), tolerance=tolerance)
+    if proof.problem and not force:
+        raise ConversionError(f"{proof.problem} With force=True it is returned all the same.")
+    return TFLiteFile(content, _record(content, quantization, asked, proof))
+
+
+def _export(flat, specs, asked: Quantization, stream, batch_size) -> bytes:
+    try:
+        return export_tflite(flat, specs, quantization=asked, samples=stream, batch_size=batch_size)
+    except OSError as error:
+        raise ConversionError(
+            f"Expected room for a copy of the model in the folder for temporary files. Received: "
+            f"{error.strerror or error}. Free some, or set TMPDIR to another folder."
+        ) from error
+
+
+def _record(content: bytes, quantization, asked: Quantization, proof: Proof) -> ConversionRecord:
+    return ConversionRecord(
         quantization=quantization,
-        tolerance=tolerance if check else None,
+        contents=read_contents(content),
+        parity=proof.parity,
+        accuracy=proof.accuracy,
+        keras_accuracy=proof.keras_accuracy,
+        sparse_layers=sparse_layers(content) if asked.sparse else (),
+        problem=proof.problem,
     )
-    return tflite
 
 
-def _check_options(quantization, io):
-    if quantization not in _TOLERANCES:
-        raise InputError(
-            f"Expected `quantization` to be one of {', '.join(map(repr, _TOLERANCES))}. "
-            f"Received: quantization={quantization!r}."
-        )
-    if io not in ("int8", "float32"):
-        raise InputError(f"Expected `io` to be 'int8' or 'float32'. Received: io={io!r}.")
-
-
-def _calibration(calibration, specs, limit, quantization):
+def _calibration(calibration, specs, limit, asked: Quantization, quantization) -> SampleStream | None:
     if calibration is not None:
-        return collect_samples(calibration, specs, limit=limit)
-    if quantization == "int8":
+        return SampleStream(calibration, specs, limit=limit, held=SAMPLES)
+    if asked.calibrated:
         raise InputError(
-            'Expected `calibration` for quantization="int8": the ranges of all activations are '
-            "read off real inputs. Received: calibration=None. Pass some hundred training inputs, "
-            "preprocessed as in training: calibration=x_train, or the training tf.data.Dataset."
+            f"Expected `calibration` for quantization={quantization!r}: the ranges of all activations are "
+            f"read off real inputs. Received: calibration=None. Pass some hundred training inputs, "
+            f"preprocessed as in training: calibration=x_train, or the training tf.data.Dataset."
         )
     return None
 
 
-def _check_inputs(samples, specs):
-    if samples is None:
-        return random_samples(specs, SAMPLES)
-    return {name: array[:SAMPLES] for name, array in samples.items()}
+def _check_data(stream: SampleStream | None, test, specs):
+    """Returns what to compare on, arrays by input name, and their labels if there are any."""
+    if test is not None:
+        if not isinstance(test, tuple) or len(test) != 2:
+            raise InputError(
+                f"Expected `test` as a tuple (x, y) of inputs and classes. Received: {type(test).__name__}."
+            )
+        return collect_samples(test[0], specs, limit=len(test[1]), what="test"), test[1]
+    return (random_samples(specs, SAMPLES) if stream is None else stream.head), None

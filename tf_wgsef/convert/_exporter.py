@@ -1,4 +1,4 @@
-"""Keras model -> ``.tflite`` bytes, the one file that imports TensorFlow.
+"""Keras model -> ``.tflite`` bytes by TensorFlow's converter.
 
 The path is a SavedModel that holds the model's variables: as constants in its graph they were copied over
 and over, 28 times the model's size in memory against 7 (ConvNeXtBase). ``from_concrete_functions`` on a
@@ -9,41 +9,36 @@ Keras 3 model leaves the variables out of the file, which then answers NaN witho
 import re
 import tempfile
 
-from tf_wgsef.errors import ConversionError
+from tf_wgsef.errors import ConversionError, WGSEFError
 
 from ._flat import output_names
+from ._mixed import convert_mixed
 from ._quiet import quiet
 
 
-def export_tflite(flat, specs, *, quantization, samples, io, batch_size) -> bytes:
+def export_tflite(flat, specs, *, quantization, samples, batch_size) -> bytes:
     """Returns the ``.tflite`` file of a model.
 
     Args:
         flat: a functional Keras model with flat lists of inputs and outputs. It is only read.
         specs: its inputs, as ``input_specs`` returns them.
-        quantization: "none", "float16", "dynamic" or "int8".
-        samples: calibration arrays by input name, for "int8".
-        io: "int8" or "float32", the type of the inputs and outputs of an "int8" file.
+        quantization: a ``Quantization``.
+        samples: a ``SampleStream`` to calibrate with, where the mode needs it.
         batch_size: the fixed batch of the file.
 
     Raises:
         ConversionError: if TensorFlow cannot convert the model; it names the operation to blame.
+        InputError: if a sample, read on the way, is not what the model takes.
     """
     with quiet() as printed:
         try:
-            import tensorflow as tf
-
             with tempfile.TemporaryDirectory(prefix="tf_wgsef_") as folder:
-                serve = _serving_function(flat, specs, batch_size)
-                if quantization == "int8":
-                    _check_no_loop(flat, serve)
-                module = tf.Module()
-                module.held = [variable.value for variable in flat.variables]
-                tf.saved_model.save(module, folder, signatures={"serving_default": serve})
-                converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-                _set_quantization(converter, quantization, samples, io, batch_size)
+                _save(flat, specs, folder, batch_size, loops=not quantization.calibrated)
+                converter = _converter(folder, quantization, samples, batch_size)
+                if quantization.layers:
+                    return convert_mixed(converter, flat, quantization)
                 return converter.convert()
-        except ConversionError:
+        except (WGSEFError, OSError):
             raise
         except Exception as error:
             # The converter's own error class is not public; nothing is swallowed here.
@@ -52,6 +47,18 @@ def export_tflite(flat, specs, *, quantization, samples, io, batch_size) -> byte
                 f"which TensorFlow's converter refuses: {_reason(error, printed())}. "
                 f"Replace that operation."
             ) from error
+
+
+def _save(flat, specs, folder, batch_size, loops):
+    """Writes the SavedModel. In a function of its own, so that its graph is freed before the conversion."""
+    import tensorflow as tf
+
+    serve = _serving_function(flat, specs, batch_size)
+    if not loops:
+        _check_no_loop(flat, serve)
+    module = tf.Module()
+    module.held = [variable.value for variable in flat.variables]
+    tf.saved_model.save(module, folder, signatures={"serving_default": serve})
 
 
 def _serving_function(flat, specs, batch_size):
@@ -77,38 +84,36 @@ def _check_no_loop(flat, serve):
     functions = [graph.node, *(function.node_def for function in graph.library.function)]
     if any(node.op in ("While", "StatelessWhile") for nodes in functions for node in nodes):
         raise ConversionError(
-            f'Expected a model without loops for quantization="int8". Received: '
+            f"Expected a model without loops to calibrate. Received: "
             f"model={flat.name!r}, whose recurrent layers or keras.ops loops TensorFlow cannot "
             f"calibrate. Build recurrent layers with unroll=True, or use "
             f'quantization="dynamic".'
         )
 
 
-def _set_quantization(converter, quantization, samples, io, batch_size):
+def _converter(folder, quantization, samples, batch_size):
     import tensorflow as tf
 
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
     # The metadata tells of the machine that converted; the same model shall give the same file.
     converter.exclude_conversion_metadata = True
-    if quantization == "none":
-        return
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if quantization == "float16":
+    mode, operators = quantization.mode, tf.lite.OpsSet
+    optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY] if quantization.sparse else []
+    converter.optimizations = optimizations + ([tf.lite.Optimize.DEFAULT] if mode != "none" else [])
+    if mode == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    elif quantization == "int8":
-        converter.representative_dataset = lambda: _calibration_batches(samples, batch_size)
+    if quantization.calibrated:
+        converter.representative_dataset = lambda: samples.batches(batch_size)
         # Integer kernels or nothing: a float operation left over would be an error, not a surprise.
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        if io == "int8":
-            converter.inference_input_type = tf.int8
-            converter.inference_output_type = tf.int8
-
-
-def _calibration_batches(samples, batch_size):
-    """Yields batches by input name; one that would be incomplete is filled up from the start."""
-    count = len(next(iter(samples.values())))
-    for start in range(0, count, batch_size):
-        rows = [row % count for row in range(start, start + batch_size)]
-        yield {name: array[rows] for name, array in samples.items()}
+        converter.target_spec.supported_ops = [
+            operators.TFLITE_BUILTINS_INT8
+            if mode == "int8"
+            else operators.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+        if quantization.io != "float32":
+            converter.inference_input_type = tf.dtypes.as_dtype(quantization.io)
+            converter.inference_output_type = tf.dtypes.as_dtype(quantization.io)
+    return converter
 
 
 def _reason(error, printed):

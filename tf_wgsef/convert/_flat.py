@@ -49,6 +49,19 @@ def output_names(flat) -> list[str]:
     return unique_names(flat.output_names)
 
 
+def layer_paths(model) -> list[str]:
+    """Returns the names of all layers, those of nested models by their path, such as ``encoder/conv1``.
+
+    Args:
+        model: a functional or Sequential Keras model.
+    """
+    paths = []
+    for layer in model.layers:
+        inner = layer_paths(layer) if isinstance(getattr(layer, "layers", None), list) else []
+        paths += [layer.name, *(f"{layer.name}/{path}" for path in inner)]
+    return paths
+
+
 def check_backend() -> None:
     """Raises unless Keras runs on TensorFlow, whose converter makes the file.
 

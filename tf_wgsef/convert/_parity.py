@@ -9,11 +9,12 @@ from tf_wgsef.graph import check_keras_model
 from tf_wgsef.validation import check_positive_int
 
 from ._flat import call_flat, flat_model, output_names
-from ._runtime import TFLiteRunner
+from ._runtime import TFLiteRunner, several_outputs, share_right
 from ._samples import collect_samples, random_samples
 from ._signature import input_specs
 
 SAMPLES = 16
+_BATCH = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,23 @@ class Parity:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """What was found of a fresh file.
+
+    Attributes:
+        parity: how far it is from the Keras model.
+        accuracy: share of labelled samples that it gets right on LiteRT; None without labels.
+        keras_accuracy: share that the Keras model gets right.
+        problem: why the file should not be used; None if it may be.
+    """
+
+    parity: Parity
+    keras_accuracy: float | None
+    accuracy: float | None
+    problem: str | None
+
+
 def parity(model, tflite, inputs=None, *, samples: int = SAMPLES) -> Parity:
     """Compares a ``.tflite`` file, run on LiteRT here, with the Keras model that it came from.
 
@@ -80,41 +98,48 @@ def parity(model, tflite, inputs=None, *, samples: int = SAMPLES) -> Parity:
     return _worst(_compare(flat, specs, runner, arrays))
 
 
-def check_parity(flat, specs, tflite, arrays, *, quantization: str, tolerance: float | None) -> None:
-    """Raises if a fresh file does not compute what its Keras model computes.
+def prove(flat, specs, tflite, arrays, labels=None, *, quantization: str, tolerance: float) -> Proof:
+    """Compares a fresh file with its Keras model, and says what is wrong with it, if anything.
 
     Args:
         flat: the model, as ``flat_model`` returns it.
         specs: its inputs.
         tflite: the file's bytes.
         arrays: samples by input name.
+        labels: their classes, if they are known.
         quantization: how the file was quantized.
-        tolerance: the largest ``relative`` to accept; None checks for NaN and infinity only.
+        tolerance: the largest ``relative`` to accept.
 
     Raises:
-        InputError: if the Keras model itself gives NaN or infinite values on the samples.
-        ConversionError: if the file gives such values, or differs by more than the tolerance.
+        InputError: if the Keras model itself gives NaN or infinite values on the samples, or ``labels`` do
+            not fit.
+        ConversionError: if the file gives such values.
     """
     runner = TFLiteRunner(tflite)
     outputs = _compare(flat, specs, runner, arrays)
-    if tolerance is None:
-        return
     worst = _worst(outputs)
+    problem = None
     if worst.relative > tolerance:
-        raise ConversionError(
+        problem = (
             f"Expected the {quantization!r} file within {tolerance:g} of the model's output range. "
             f"Received: {worst}. If the model is very deep or its outputs hardly vary, pass real "
             f"inputs as calibration=..., or a larger tolerance=...."
         )
     for name, (expected, received) in outputs.items():
-        _check_gross(name, expected, received, runner.output_step(name), quantization)
+        problem = problem or _gross(name, expected, received, runner.output_step(name), quantization)
+    right = [None, None]
+    if labels is not None:
+        if len(outputs) > 1:
+            raise several_outputs()
+        right = [share_right(scores, labels) for scores in next(iter(outputs.values()))]
+    return Proof(worst, *right, problem)
 
 
 def _compare(flat, specs, runner, arrays):
     """Returns ``{output name: (array from Keras, array from the file)}``, all finite."""
     names = output_names(flat)
     _check_names(specs, names, runner)
-    results = call_flat(flat, [arrays[spec.name] for spec in specs])
+    results = _call(flat, [arrays[spec.name] for spec in specs])
     received = runner.predict(arrays)
     outputs = {}
     for name, result in zip(names, results, strict=True):
@@ -133,6 +158,13 @@ def _compare(flat, specs, runner, arrays):
                 f'"float16", weights or activations beyond 65504 overflow: use "none".'
             )
     return outputs
+
+
+def _call(flat, arrays):
+    """Returns the outputs of the Keras model, computed in batches: all at once may not fit into memory."""
+    starts = range(0, len(arrays[0]), _BATCH)
+    parts = [call_flat(flat, [array[i : i + _BATCH] for array in arrays]) for i in starts]
+    return [np.concatenate([np.asarray(one) for one in output]) for output in zip(*parts, strict=True)]
 
 
 def _check_names(specs, names, runner):
@@ -172,8 +204,8 @@ def _measure(name, expected, received) -> Parity:
     )
 
 
-def _check_gross(name, expected, received, step, quantization):
-    """Raises on what no quantization explains: outputs that stand still, or are off by their size.
+def _gross(name, expected, received, step, quantization):
+    """Says what no quantization explains: outputs that stand still, or are off by their size; or None.
 
     An integer output of step ``step`` cannot follow changes below it, and on an untrained model the
     outputs may well vary by less: four steps are allowed for.
@@ -183,8 +215,9 @@ def _check_gross(name, expected, received, step, quantization):
     far = np.abs(expected - received).max() > size + 4 * step
     if (still and len(expected) > 1) or far:
         fault = "does not change with the inputs" if still else "is off by more than its own size"
-        raise ConversionError(
+        return (
             f"Expected the {quantization!r} file that follows the Keras model. Received: output "
             f"{name!r} {fault}. Pass real, normalized training data as calibration=..., or try "
             f'quantization="float16".'
         )
+    return None

@@ -136,12 +136,23 @@ def accuracy(tflite, x, y, *, threads: int = 1) -> float:
         True
     """
     scores = predict(tflite, x, threads=threads)
-    if isinstance(scores, dict) or scores.ndim != 2 or scores.shape[1] < 2:
-        shape = "several outputs" if isinstance(scores, dict) else f"shape={scores.shape}"
-        raise InputError(
-            f"Expected a file with one output of class scores, (n, classes). Received: {shape}. "
-            f"Compute the figure from tf_wgsef.convert.predict(tflite, x)."
-        )
+    if isinstance(scores, dict):
+        raise several_outputs()
+    return share_right(scores, y)
+
+
+def share_right(scores: np.ndarray, y) -> float:
+    """Returns the share of rows whose highest score is at the right class.
+
+    Args:
+        scores: shape ``(n, classes)``.
+        y: classes of shape ``(n,)`` or ``(n, 1)``, or one-hot of shape ``(n, classes)``.
+
+    Raises:
+        InputError: if the shapes do not fit.
+    """
+    if scores.ndim != 2 or scores.shape[1] < 2:
+        raise several_outputs(f"shape={scores.shape}")
     y = np.asarray(y)
     labels = y.argmax(axis=-1) if y.shape == scores.shape else y.reshape(-1)
     if labels.shape != scores.shape[:1]:
@@ -149,6 +160,18 @@ def accuracy(tflite, x, y, *, threads: int = 1) -> float:
             f"Expected `y` with one class for each of the {len(scores)} samples. Received: shape={y.shape}."
         )
     return float(np.mean(scores.argmax(axis=-1) == labels))
+
+
+def several_outputs(received: str = "several outputs") -> InputError:
+    """Returns the error of an accuracy that is asked of outputs that are no class scores.
+
+    Args:
+        received: what there is instead.
+    """
+    return InputError(
+        f"Expected a file with one output of class scores, (n, classes). Received: {received}. "
+        f"Compute the figure from tf_wgsef.convert.predict(tflite, x)."
+    )
 
 
 def _by_name(x, specs):

@@ -1,7 +1,7 @@
 """Samples from whatever data a user has: arrays, datasets, generators."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -9,10 +9,91 @@ from tf_wgsef.errors import InputError
 
 from ._signature import InputSpec, fit_array
 
+_CHUNK = 32
 _KINDS = (
     "Pass the training images as an array, a batched tf.data.Dataset, a keras.utils.PyDataset or "
     "an iterable of batches (x or (x, y))."
 )
+
+
+class SampleStream:
+    """Samples that are read once, batch after batch; only the first few are held.
+
+    Args:
+        data: as for ``collect_samples``.
+        specs: the inputs of the model.
+        limit: how many samples are enough.
+        held: how many are held, in ``head``.
+        what: the argument's name, for messages.
+
+    Attributes:
+        head: arrays of at most ``held`` samples by input name.
+
+    Raises:
+        InputError: if there are no samples, or their shape, type or values do not fit: at once for what
+            is in ``head``, while iterating for the rest.
+    """
+
+    def __init__(self, data, specs: list[InputSpec], *, limit: int, held: int, what: str = "calibration"):
+        self._specs, self._what = specs, what
+        if callable(data) and not isinstance(data, Iterable) and not hasattr(data, "__getitem__"):
+            data = data()
+        if _is_whole(data, specs):
+            self._open_whole(data, limit, held)
+        else:
+            self._open_parts(data, limit, held)
+
+    def batches(self, size: int) -> Iterator[dict[str, np.ndarray]]:
+        """Yields batches of ``size`` samples by input name, once; the last is filled up with its last sample.
+
+        Args:
+            size: samples in a batch.
+        """
+        rest = {}
+        for part in self._parts:
+            rest = _join([rest, part]) if rest else part
+            while _length(rest) >= size:
+                yield {name: array[:size] for name, array in rest.items()}
+                rest = {name: array[size:] for name, array in rest.items()}
+        if rest and _length(rest):
+            rows = np.minimum(np.arange(size), _length(rest) - 1)
+            yield {name: array[rows] for name, array in rest.items()}
+
+    def _open_whole(self, data, limit, held):
+        samples = _unpack(data, self._specs, self._what)
+        count = _count(samples, self._what)
+        rows = _spread(count, limit)
+        self.head = self._fit(samples, rows[_spread(len(rows), held)])
+        # Lazily: an array on disk (numpy.memmap) is read as far as needed only.
+        self._parts = (self._fit(samples, rows[i : i + _CHUNK]) for i in range(0, len(rows), _CHUNK))
+
+    def _open_parts(self, data, limit, held):
+        parts = self._limited(_batches(data, self._what), limit)
+        read = []
+        for part in parts:
+            read.append(part)
+            if sum(map(_length, read)) >= held:
+                break
+        if not read:
+            raise InputError(
+                f"Expected `{self._what}` with at least one sample. Received: none (a generator can be read "
+                f"once only). {_KINDS}"
+            )
+        self.head = {name: array[:held] for name, array in _join(read).items()}
+        self._parts = itertools.chain(read, parts)
+
+    def _limited(self, batches, limit):
+        count = 0
+        while count < limit:
+            batch = next(batches, None)
+            if batch is None:
+                return
+            part = self._fit(_unpack(batch, self._specs, self._what), slice(limit - count))
+            count += _count(part, self._what)
+            yield part
+
+    def _fit(self, samples, rows):
+        return {s.name: fit_array(self._what, _rows(samples[s.name], rows), s) for s in self._specs}
 
 
 def collect_samples(
@@ -41,28 +122,7 @@ def collect_samples(
         >>> [array.shape for array in collect_samples(x_train, input_specs(model), limit=8).values()]
         [(8, 4)]
     """
-    if callable(data) and not isinstance(data, Iterable) and not hasattr(data, "__getitem__"):
-        data = data()
-    if _is_whole(data, specs):
-        samples = _unpack(data, specs, what)
-        count = _count(samples, what)
-        # Evenly spaced, both ends included.
-        rows = np.unique(np.linspace(0, count - 1, min(limit, count)).round().astype(int))
-        return {spec.name: fit_array(what, samples[spec.name][rows], spec) for spec in specs}
-    parts, count = [], 0
-    for batch in _batches(data, what):
-        part = _unpack(batch, specs, what)
-        part = {spec.name: fit_array(what, part[spec.name], spec) for spec in specs}
-        parts.append(part)
-        count += _count(part, what)
-        if count >= limit:
-            break
-    if not parts:
-        raise InputError(
-            f"Expected `{what}` with at least one sample. Received: none (a generator can be read "
-            f"once only). {_KINDS}"
-        )
-    return {s.name: np.concatenate([part[s.name] for part in parts])[:limit] for s in specs}
+    return SampleStream(data, specs, limit=limit, held=limit, what=what).head
 
 
 def random_samples(specs: list[InputSpec], count: int) -> dict[str, np.ndarray]:
@@ -80,6 +140,24 @@ def random_samples(specs: list[InputSpec], count: int) -> dict[str, np.ndarray]:
         values = rng.standard_normal(shape) if is_float else rng.integers(0, 2, shape)
         samples[spec.name] = fit_array("inputs", values, spec)
     return samples
+
+
+def _spread(count, limit):
+    """Returns at most ``limit`` rows of ``count``, evenly spaced, both ends included."""
+    return np.unique(np.linspace(0, count - 1, min(limit, count)).round().astype(int))
+
+
+def _rows(array, rows):
+    # A scalar has no rows; `fit_array` says what was expected instead.
+    return array[rows] if array.ndim else array
+
+
+def _length(samples):
+    return len(next(iter(samples.values())))
+
+
+def _join(parts):
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _is_array(value):

@@ -63,7 +63,7 @@ def file_of_any_weights(model, quantization: str = "none") -> bytes:
     calibration = None
     if quantization == "int8":
         calibration = inputs if len(inputs) > 1 else inputs[0]
-    return convert(model, quantization=quantization, calibration=calibration, check=False)
+    return convert(model, quantization=quantization, calibration=calibration, force=True)
 
 
 def channel_step(times: dict[int, float]) -> int | None:

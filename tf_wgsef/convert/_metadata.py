@@ -1,0 +1,175 @@
+"""What a file says of itself: labels, normalisation, level, and the hash of the model that it came from.
+
+It is stored twice: as JSON under a name of our own, which ``read_metadata`` reads, and, where there are
+labels or a normalisation, as TFLite metadata for other tools. A runtime looks at neither.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from tf_wgsef.errors import InputError
+from tf_wgsef.validation import is_finite_number
+
+from ._schema import Graph, read_buffer, read_graph
+from ._standard_metadata import LABELS_FILE, STANDARD_NAME, standard_metadata, with_labels
+
+NAME = "tf_wgsef"
+_LIMIT = 1 << 24
+_ALIGNMENT = 16
+
+
+def weights_hash(model) -> str:
+    """Returns the SHA-256 of a model's variables, in the order of ``model.variables``.
+
+    Of each, the type, the shape and the values count. The file's own hash changes with each saving, since
+    it holds a date.
+
+    Args:
+        model: a Keras model, built.
+
+    Example:
+        >>> len(weights_hash(model))
+        64
+    """
+    digest = hashlib.sha256()
+    for variable in model.variables:
+        value = np.ascontiguousarray(variable.numpy())
+        digest.update(f"{value.dtype}{value.shape}".encode())
+        digest.update(value.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
+
+
+def check_metadata(metadata: Mapping | None) -> dict:
+    """Returns what a user wants to be in the file, as JSON types.
+
+    Args:
+        metadata: any JSON values by name; "labels" is a list of class names, "normalization" a dict of
+            "mean" and "std", each a number or one per channel.
+
+    Raises:
+        InputError: if it is something else.
+
+    Example:
+        >>> check_metadata({"labels": ("cat", "dog"), "normalization": {"mean": 0, "std": 255}})
+        {'labels': ['cat', 'dog'], 'normalization': {'mean': [0.0], 'std': [255.0]}}
+    """
+    if not isinstance(metadata, Mapping | None):
+        raise InputError(
+            f"Expected `metadata` to be a dict such as {{'labels': ['cat', 'dog']}}. Received: "
+            f"{type(metadata).__name__}."
+        )
+    found = dict(metadata or {})
+    if "labels" in found:
+        found["labels"] = _check_labels(found["labels"])
+    if "normalization" in found:
+        found["normalization"] = _check_normalization(found["normalization"])
+    try:
+        json.dumps(found, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"Expected `metadata` that JSON can hold. Received: {error}.") from error
+    return found
+
+
+def write_metadata(tflite: bytes, metadata: dict) -> bytes:
+    """Returns the file with ``metadata`` in it; what it computes stays the same.
+
+    All buffers are aligned to 16 bytes on the way, as the schema of the format asks: TensorFlow's converter
+    leaves them at multiples of 4, and some microcontrollers cannot read 8 bytes there.
+
+    Args:
+        tflite: the file.
+        metadata: from ``check_metadata``.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    entries = {NAME: json.dumps(metadata, sort_keys=True).encode()}
+    if "labels" in metadata or "normalization" in metadata:
+        entries[STANDARD_NAME] = standard_metadata(read_graph(tflite), metadata)
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
+    kept = [one for one in model.metadata or [] if _name(one) not in entries]
+    model.metadata = kept
+    for name, content in entries.items():
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(content, np.uint8)
+        entry.name, entry.buffer = name, len(model.buffers)
+        model.buffers.append(buffer)
+        model.metadata.append(entry)
+    # With room for all, the builder never grows, which would copy everything.
+    room = sum(map(len, entries.values())) + _ALIGNMENT * len(model.buffers)
+    packed = _pack(model, len(tflite) + len(tflite) // 8 + room + 4096)
+    return with_labels(packed, metadata["labels"]) if "labels" in metadata else packed
+
+
+def read_metadata(tflite, graph: Graph | None = None) -> dict | None:
+    """Returns what ``convert`` wrote about the model, or None if there is nothing.
+
+    Args:
+        tflite: the file: its bytes, or its path.
+        graph: as ``read_graph`` returns it, if that is known.
+
+    Raises:
+        InputError: if what is there cannot be read.
+
+    Example:
+        >>> sorted(read_metadata(tflite))
+        ['quantization', 'source_sha256']
+    """
+    graph = graph or read_graph(tflite)
+    number = graph.metadata.get(NAME)
+    if number is None:
+        return None
+    try:
+        if not 0 <= number < len(graph.buffers) or graph.buffers[number] > _LIMIT:
+            raise ValueError("its buffer is missing or too large")
+        found = json.loads(read_buffer(tflite, number))
+        if not isinstance(found, dict):
+            raise ValueError("it is no object")
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"Expected metadata that tf_wgsef wrote. Received: a file whose metadata cannot be read "
+            f"({type(error).__name__}: {str(error)[:100]}). Convert the model again."
+        ) from error
+    return found
+
+
+def _pack(model, room: int) -> bytes:
+    import flatbuffers
+
+    class Aligned(flatbuffers.Builder):
+        def StartVector(self, elemSize, numElems, alignment):  # noqa: N802, N803
+            # Of single bytes are the buffers only; the generated code forgets their alignment.
+            return super().StartVector(elemSize, numElems, _ALIGNMENT if elemSize == 1 else alignment)
+
+    builder = Aligned(room)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _name(entry) -> str:
+    return entry.name.decode(errors="replace") if isinstance(entry.name, bytes) else str(entry.name)
+
+
+def _check_labels(labels) -> list[str]:
+    names = list(labels) if isinstance(labels, list | tuple) else []
+    if not names or not all(isinstance(one, str) and one.isprintable() for one in names):
+        raise InputError(
+            f"Expected `labels` as a list of class names, one line each. Received: {labels!r:.200}. "
+            f"They go into {LABELS_FILE}."
+        )
+    return names
+
+
+def _check_normalization(value) -> dict[str, list[float]]:
+    keys = set(value) if isinstance(value, Mapping) else None
+    if keys == {"mean", "std"}:
+        lists = {key: np.atleast_1d(value[key]).tolist() for key in ("mean", "std")}
+        numbers = [one for values in lists.values() for one in values]
+        if all(is_finite_number(one) for one in numbers) and all(one > 0 for one in lists["std"]):
+            return {key: [float(one) for one in values] for key, values in lists.items()}
+    raise InputError(
+        "Expected `normalization` as {'mean': …, 'std': …}, numbers or one per channel, std above 0: inputs "
+        f"are (raw - mean) / std. Received: {value!r:.200}."
+    )
