@@ -17,7 +17,7 @@ from absl.flags import argparse_flags
 from rich.console import Console
 
 import tf_wgsef
-from tf_wgsef.cli import _benchmark, _compare, _convert, _demo, _inspect, _latency_table, _report, _strip
+from tf_wgsef.cli import _benchmark, _compare, _convert, _demo, _deploy, _inspect, _latency_table, _report, _strip
 from tf_wgsef.cli._partly import PartlyDoneError
 from tf_wgsef.cli._stderr import native_messages_dropped
 from tf_wgsef.errors import WGSEFError
@@ -31,7 +31,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 _PIPE_WIDTH = 160
-_COMMANDS = (_demo, _inspect, _strip, _convert, _benchmark, _latency_table, _compare, _report)
+_COMMANDS = (_demo, _inspect, _strip, _convert, _deploy, _benchmark, _latency_table, _compare, _report)
 
 
 def main() -> None:

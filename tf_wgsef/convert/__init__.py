@@ -2,6 +2,7 @@
 
 from tf_wgsef.callable_module import make_callable
 
+from ._c_array import c_array as c_array
 from ._contents import FileContents as FileContents
 from ._contents import Port as Port
 from ._contents import Weights as Weights

@@ -33,6 +33,11 @@ class Port:
     scale: float
     zero_point: int
 
+    def __str__(self) -> str:
+        shape = " × ".join(map(str, self.shape))
+        scale = f", real = {self.scale:.4g} · (integer - {self.zero_point})" if self.scale else ""
+        return f"{self.name!r}: {self.dtype} {shape}{scale}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Weights:

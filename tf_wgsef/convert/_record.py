@@ -42,8 +42,8 @@ class ConversionRecord:
         lines = [
             f"{contents.bytes:,} bytes ({contents.sections['weights']:,} of weights), {numbers}",
             f"operators: {operators}",
-            *(f"input {port_text(one)}" for one in contents.inputs),
-            *(f"output {port_text(one)}" for one in contents.outputs),
+            *(f"input {one}" for one in contents.inputs),
+            *(f"output {one}" for one in contents.outputs),
             f"compared with the Keras model: {self.parity}",
         ]
         if self.accuracy is not None:
@@ -78,14 +78,3 @@ class TFLiteFile(bytes):
     def report(self) -> str:
         """Returns the record in a few lines for people."""
         return self.record.report()
-
-
-def port_text(port) -> str:
-    """Returns one line of an input or output.
-
-    Args:
-        port: a ``Port``.
-    """
-    shape = " × ".join(map(str, port.shape))
-    scale = f", real = {port.scale:.4g} · (integer - {port.zero_point})" if port.scale else ""
-    return f"{port.name!r}: {port.dtype} {shape}{scale}"

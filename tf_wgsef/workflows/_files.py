@@ -1,5 +1,6 @@
 """Files that users name on the command line: whatever comes from them is data."""
 
+import json
 import pathlib
 import zipfile
 
@@ -60,6 +61,22 @@ def load_arrays(path: str) -> dict[str, np.ndarray]:
             f"Expected arrays written by numpy.savez or numpy.save. Received: {path!r}. "
             f"NumPy says: {(str(error).splitlines() or [type(error).__name__])[0][:300]}"
         ) from error
+
+
+def load_json(path: str):
+    """Loads a JSON file.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: if it does not exist or is no JSON.
+    """
+    file = _existing(path)
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"Expected a JSON file. Received: {path!r} ({error}).") from error
 
 
 def load_inputs(path: str):

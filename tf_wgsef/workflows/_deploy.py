@@ -1,0 +1,205 @@
+"""One call from a trained sparse model to proven files: strip, quantize, convert, check, report."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.table import Table
+
+from tf_wgsef.convert import TFLiteFile, c_array, convert
+from tf_wgsef.errors import InputError
+from tf_wgsef.graph import check_keras_model, profile
+from tf_wgsef.measure import LatencyStats, measure_interleaved
+from tf_wgsef.output_files import check_new_folder, new_file, new_folder
+from tf_wgsef.strip import StripResult, strip
+from tf_wgsef.workflows._progress import WorkflowProgress
+
+_STEPS = {"Strip": 1, "Convert": 4, "Measure": 4, "Write": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Deployment:
+    """What ``deploy`` returns.
+
+    Attributes:
+        strip: what went and what stayed.
+        files: the ``.tflite`` files by quantization, each with its record.
+        sparsity: shares of the channels, parameters and MACs that are gone.
+        latency: of each file on this machine, in microseconds; empty if it was not measured.
+        written: paths of what was written, by kind; empty without ``output``.
+    """
+
+    strip: StripResult
+    files: dict[str, TFLiteFile]
+    sparsity: dict[str, float]
+    latency: dict[str, LatencyStats]
+    written: dict[str, str]
+
+    def to_dict(self) -> dict:
+        """Returns all but the files themselves as JSON types."""
+        return {
+            "sparsity": self.sparsity,
+            "removed": self.strip.removed,
+            "skipped": self.strip.skipped,
+            "files": {name: file.record.to_dict() for name, file in self.files.items()},
+            "latency": {name: stats.to_dict() for name, stats in self.latency.items()},
+            "written": self.written,
+        }
+
+    def report(self) -> str:
+        """Returns what was removed and the record of each file, as text."""
+        records = (f"{name}\n{file.report()}" for name, file in self.files.items())
+        return "\n\n".join([self.strip.report(), *records])
+
+    def table(self) -> Table:
+        """Returns a ``rich`` table with one line per file."""
+        gone = ", ".join(f"{share:.0%} of the {name}" for name, share in self.sparsity.items())
+        table = Table(title=f"Removed: {gone}", box=box.SIMPLE_HEAD)
+        table.add_column("File")
+        for title in ("Bytes", "Numbers", "Largest difference", "Top-1 agreement", "Accuracy", "p50, µs"):
+            table.add_column(title, justify="right")
+        for name, file in self.files.items():
+            record = file.record
+            table.add_row(
+                name,
+                f"{len(file):,}",
+                "integers" if record.contents.integer_only else "floats",
+                f"{record.parity.relative:.2g} of the range",
+                _percent(record.parity.top1_agreement),
+                _percent(record.accuracy),
+                f"{self.latency[name].p50:,.1f}" if name in self.latency else "–",
+            )
+        return table
+
+
+def deploy(
+    model,
+    *,
+    calibration=None,
+    test=None,
+    quantization: str | Sequence[str | Mapping] | Mapping | None = None,
+    output: str | os.PathLike | None = None,
+    round_to: int = 1,
+    io: str | None = None,
+    sparse: bool = False,
+    metadata: Mapping | None = None,
+    with_c_array: bool = False,
+    latency: bool = True,
+    force: bool = False,
+    overwrite: bool = False,
+    console=None,
+) -> Deployment:
+    """Strips a model, converts and checks it in each mode, measures the files, and writes them all.
+
+    Nothing is written before every file has passed its check, and no file is ever half written.
+
+    Args:
+        model: a trained ``ProximalModel`` or any functional or Sequential Keras model. It is only read.
+        calibration: real inputs, as ``convert`` takes them. A stream that can be read once only does for one
+            calibrated mode.
+        test: labelled data ``(x, y)``, arrays, for agreement and accuracy of each file.
+        quantization: a mode or several, as ``convert`` takes them; by default "none", and "int8" if there
+            is calibration.
+        output: a folder, new or empty, for the stripped model, the files and ``deploy.json``.
+        round_to: as ``strip``: keep a multiple of so many filters or units.
+        io: type of the inputs and outputs of calibrated files, as ``convert`` takes it.
+        sparse: whether to store weights of float files that are mostly zero as such.
+        metadata: JSON values for the files, such as labels; what strip removed is added as "sparsity".
+        with_c_array: whether to write a C header beside each file.
+        latency: whether to measure.
+        force: whether to go on with a file that fails its check, see ``convert``.
+        overwrite: whether files in ``output`` may be replaced.
+        console: a ``rich`` console for the progress bar; standard error if None.
+
+    Raises:
+        InputError: if an argument is not what is expected.
+        StripError: if the smaller model would compute something else.
+        ConversionError: if a file cannot be made, or computes something else.
+
+    Example:
+        >>> done = deploy(model, calibration=x_train, output="deployed", latency=False)
+        >>> sorted(done.files), sorted(done.written)
+        (['int8', 'none'], ['int8', 'keras', 'none', 'report'])
+    """
+    modes = _modes(quantization, calibration)
+    if output is not None:
+        check_new_folder(output, overwrite=overwrite)
+    options = {"calibration": calibration, "test": test, "force": force}
+    with WorkflowProgress(_STEPS, console=console) as progress:
+        progress.begin("Strip")
+        result = strip(model, round_to=round_to)
+        sparsity = _sparsity(check_keras_model(model), result)
+        options["metadata"] = {"sparsity": sparsity, **(metadata or {})}
+        files = {}
+        progress.begin("Convert")
+        for count, (name, mode) in enumerate(modes.items()):
+            progress.advance(count / len(modes), name)
+            if isinstance(mode, Mapping) or mode in ("int8", "int16x8"):
+                choice = {"io": io}
+            else:
+                choice = {"sparse": sparse and mode != "dynamic"}
+            files[name] = convert(result.model, quantization=mode, **choice, **options)
+        progress.begin("Measure")
+        stats = measure_interleaved(files, progress=progress.advance) if latency else {}
+        done = Deployment(result, files, sparsity, stats, {})
+        progress.begin("Write")
+        return done if output is None else _write(done, output, with_c_array, overwrite)
+
+
+def _modes(quantization, calibration) -> dict:
+    """Returns the modes under the names that their files get."""
+    if quantization is None:
+        quantization = ["none"] if calibration is None else ["none", "int8"]
+    one = isinstance(quantization, str | Mapping)
+    found = {}
+    for mode in [quantization] if one else list(quantization):
+        name = "mixed" if isinstance(mode, Mapping) else str(mode)
+        if name in found:
+            raise InputError(f"Expected each quantization once. Received: {name!r} twice.")
+        found[name] = mode
+    if not found:
+        raise InputError("Expected at least one quantization. Received: none.")
+    return found
+
+
+def _sparsity(model, result: StripResult) -> dict[str, float]:
+    before, after = profile(model), profile(result.model)
+    channels = sum(layer.before for layer in result.layers)
+    gone = {
+        "channels": (sum(result.removed.values()), channels),
+        "parameters": (before.parameters - after.parameters, before.parameters),
+        "macs": (before.macs - after.macs, before.macs),
+    }
+    return {name: round(part / whole, 6) if whole else 0.0 for name, (part, whole) in gone.items()}
+
+
+def _write(done: Deployment, output, with_c_array: bool, overwrite: bool) -> Deployment:
+    folder = new_folder(output, overwrite=overwrite)
+    paths = {"keras": folder / "stripped.keras"}
+    with new_file(paths["keras"], overwrite=overwrite) as path:
+        done.strip.model.save(path)
+    for name, file in done.files.items():
+        paths[name] = folder / f"model_{'float32' if name == 'none' else name}.tflite"
+        with new_file(paths[name], overwrite=overwrite) as path:
+            path.write_bytes(file)
+        if with_c_array:
+            paths[f"{name} header"] = header = paths[name].with_suffix(".h")
+            with new_file(header, overwrite=overwrite) as path, path.open("w", encoding="utf-8") as lines:
+                lines.writelines(f"{line}\n" for line in c_array(file, header.stem))
+    paths["report"] = folder / "deploy.json"
+    written = {name: str(path) for name, path in paths.items()}
+    done = dataclasses.replace(done, written=written)
+    _write_report(done, paths["report"], overwrite)
+    return done
+
+
+def _write_report(done: Deployment, report: pathlib.Path, overwrite: bool) -> None:
+    with new_file(report, overwrite=overwrite) as path:
+        path.write_text(json.dumps(done.to_dict(), indent=1), encoding="utf-8")
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.2%}"
