@@ -25,9 +25,8 @@ def c_array(tflite, name: str = "model") -> Iterator[str]:
         InputError: if it is no ``.tflite`` file, or ``name`` no identifier of C.
 
     Example:
-        >>> lines = list(c_array(tflite, "digits"))
-        >>> lines[-2]
-        'static const unsigned int digits_len = 2672;'
+        >>> list(c_array(tflite, "digits"))[8]
+        'TF_WGSEF_ALIGNED static const unsigned char digits[] = {'
     """
     data = read_tflite(tflite)
     if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name in _KEYWORDS:

@@ -12,6 +12,7 @@ import tempfile
 from tf_wgsef.errors import ConversionError, WGSEFError
 
 from ._flat import output_names
+from ._memory import release_memory
 from ._mixed import convert_mixed
 from ._quiet import quiet
 
@@ -103,7 +104,7 @@ def _converter(folder, quantization, samples, batch_size):
     if mode == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if quantization.calibrated:
-        converter.representative_dataset = lambda: samples.batches(batch_size)
+        converter.representative_dataset = lambda: _calibration_batches(samples, batch_size)
         # Integer kernels or nothing: a float operation left over would be an error, not a surprise.
         converter.target_spec.supported_ops = [
             operators.TFLITE_BUILTINS_INT8
@@ -114,6 +115,13 @@ def _converter(folder, quantization, samples, batch_size):
             converter.inference_input_type = tf.dtypes.as_dtype(quantization.io)
             converter.inference_output_type = tf.dtypes.as_dtype(quantization.io)
     return converter
+
+
+def _calibration_batches(samples, batch_size):
+    """Yields the batches once. For int16x8 TensorFlow asks again and adds nothing to what it has found."""
+    release_memory()
+    yield from samples.batches(batch_size)
+    release_memory()
 
 
 def _reason(error, printed):

@@ -147,7 +147,11 @@ def _read(model) -> Graph:
     codes = [_code(model.OperatorCodes(i)) for i in range(model.OperatorCodesLength())]
     found = tuple(_operation(graph.Operators(i), codes, tensors) for i in range(graph.OperatorsLength()))
     inputs, outputs = _signature(model, graph, tensors)
-    metadata = (model.Metadata(i) for i in range(model.MetadataLength()))
+    entries = (model.Metadata(i) for i in range(model.MetadataLength()))
+    metadata = {_text(entry.Name()): entry.Buffer() for entry in entries}
+    used = [i for one in found for i in (*one.inputs, *one.outputs) if i != -1]
+    _check_numbers([*used, *inputs.values(), *outputs.values()], len(tensors))
+    _check_numbers(metadata.values(), len(sizes))
     return Graph(
         tensors=tensors,
         operations=found,
@@ -155,8 +159,13 @@ def _read(model) -> Graph:
         outputs=outputs,
         subgraphs=model.SubgraphsLength(),
         buffers=sizes,
-        metadata={_text(entry.Name()): entry.Buffer() for entry in metadata},
+        metadata=metadata,
     )
+
+
+def _check_numbers(numbers, count):
+    if not all(0 <= number < count for number in numbers):
+        raise IndexError("a number of a tensor or buffer that is not there")
 
 
 def _tensor(tensor, sizes) -> Tensor:
