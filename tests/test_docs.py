@@ -159,6 +159,17 @@ def test_the_settings_of_comparing_are_settings(tmp_path):
     assert load_settings(tmp_path / "settings.toml").strength == {"wgsef_plain": [0.01, 0.03]}
 
 
+def test_the_examples_of_deploying_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    whole, proof = blocks("docs/deploying.md")
+    names = {}
+    exec(compile(whole, "docs/deploying.md", "exec"), names)  # noqa: S102
+    exec(compile(proof, "docs/deploying.md", "exec"), names)  # noqa: S102
+    assert (tmp_path / "deployed" / "model_int8.tflite").read_bytes() == names["done"].files["int8"]
+    assert names["record"].contents.operators["DEQUANTIZE"] == 1
+    assert "integers only" in capsys.readouterr().out
+
+
 def test_links_point_to_files_that_exist():
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):

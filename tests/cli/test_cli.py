@@ -19,7 +19,17 @@ from tf_wgsef.output_files import new_file
 from tf_wgsef.workflows import inspect_model
 from tf_wgsef.workflows._files import load_labelled
 
-COMMANDS = ("demo", "inspect", "strip", "convert", "deploy", "benchmark", "latency-table", "compare", "report")
+COMMANDS = (
+    "demo",
+    "inspect",
+    "strip",
+    "convert",
+    "deploy",
+    "benchmark",
+    "latency-table",
+    "compare",
+    "report",
+)
 
 
 def call(*arguments):

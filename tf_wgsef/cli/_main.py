@@ -17,7 +17,17 @@ from absl.flags import argparse_flags
 from rich.console import Console
 
 import tf_wgsef
-from tf_wgsef.cli import _benchmark, _compare, _convert, _demo, _deploy, _inspect, _latency_table, _report, _strip
+from tf_wgsef.cli import (
+    _benchmark,
+    _compare,
+    _convert,
+    _demo,
+    _deploy,
+    _inspect,
+    _latency_table,
+    _report,
+    _strip,
+)
 from tf_wgsef.cli._partly import PartlyDoneError
 from tf_wgsef.cli._stderr import native_messages_dropped
 from tf_wgsef.errors import WGSEFError
