@@ -223,7 +223,7 @@ def bad_inputs(files, tmp_path):
         (["strip", sparse, "--output", taken], "--overwrite"),
         (["strip", sparse, "--output", tmp_path / "o.h5"], "ends in .keras"),
         (["strip", sparse, "--output", tmp_path / "no" / "o.keras"], "a folder that exists"),
-        (["inspect", small], "Keras 3 model file"),
+        (["strip", small, "--output", tmp_path / "o.keras"], "Keras 3 model file"),
         (int8, "calibration"),
         ([*int8, "--calibration", tmp_path / "shape.npz"], "(n, 20, 20, 1)"),
         ([*int8, "--calibration", tmp_path / "text.npz"], "numpy.savez"),

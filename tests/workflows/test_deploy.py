@@ -169,13 +169,20 @@ def test_a_full_disk_leaves_the_old_file_whole(files, tmp_path, monkeypatch, cap
     assert not [path for path in folder.iterdir() if path.name.startswith(".tf_wgsef")]
 
 
-def test_no_room_for_temporary_files_is_one_line(sparse, monkeypatch):
+@pytest.mark.parametrize("whose", ["Python", "TensorFlow"])
+def test_no_room_for_temporary_files_is_one_line(sparse, monkeypatch, whose):
     import tempfile
 
-    def full(*arguments, **options):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    import tensorflow as tf
 
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
+    def full(*arguments, **options):
+        if whose == "Python":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        # What a full file system gave.
+        raise tf.errors.ResourceExhaustedError(None, None, "part-0; No space left on device [Op:SaveV2]")
+
+    target = (tempfile, "TemporaryDirectory") if whose == "Python" else (tf.saved_model, "save")
+    monkeypatch.setattr(*target, full)
     with pytest.raises(ConversionError, match="folder for temporary files.*No space left on device.*TMPDIR"):
         tf_wgsef.convert(sparse[0])
 

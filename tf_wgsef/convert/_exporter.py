@@ -6,6 +6,8 @@ Keras 3 model leaves the variables out of the file, which then answers NaN witho
 ``TFLiteConverter.from_keras_model`` is right, but neither fixes the batch nor lets us name outputs.
 """
 
+import errno
+import os
 import re
 import tempfile
 
@@ -30,6 +32,7 @@ def export_tflite(flat, specs, *, quantization, samples, batch_size) -> bytes:
     Raises:
         ConversionError: if TensorFlow cannot convert the model; it names the operation to blame.
         InputError: if a sample, read on the way, is not what the model takes.
+        OSError: if there is no room for the copy of the model.
     """
     with quiet() as printed:
         try:
@@ -42,6 +45,8 @@ def export_tflite(flat, specs, *, quantization, samples, batch_size) -> bytes:
         except (WGSEFError, OSError):
             raise
         except Exception as error:
+            if os.strerror(errno.ENOSPC) in str(error):  # TensorFlow has an error of its own for it
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), tempfile.gettempdir()) from error
             # The converter's own error class is not public; nothing is swallowed here.
             raise ConversionError(
                 f"Expected a model that converts to .tflite. Received: model={flat.name!r}, "
