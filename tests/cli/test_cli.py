@@ -393,3 +393,18 @@ def test_inspect_says_where_sizes_are_unknown(tmp_path, capsys):
         model.save(tmp_path / f"{size}.keras")
         assert call("inspect", tmp_path / f"{size}.keras") == 0
         assert ("sizes are unknown" in capsys.readouterr().out) == (size is None)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--quantization", "aware"],
+        ["--train", "x.npz"],
+        ["--quantization", "aware", "--train", "x.npz", "--calibration", "c.npz"],
+    ],
+)
+def test_convert_says_what_training_in_int8_needs(given, files, tmp_path, capsys):
+    output = tmp_path / "out.tflite"
+    assert call("convert", files / "small.keras", "--output", output, *given) == 1
+    assert "Expected --train with" in " ".join(capsys.readouterr().err.split())
+    assert not output.exists()

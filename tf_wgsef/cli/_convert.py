@@ -14,9 +14,12 @@ def add_arguments(parser) -> None:
         "--quantization",
         default="none",
         metavar="MODE",
-        help="none, float16, dynamic, int8, int16x8 (closer than int8, but slow on most processors), or "
+        help="none, float16, dynamic, int8, int16x8 (closer than int8, but slow on most processors), aware "
+        "(int8 after training on with its rounding, on --train; needs the extra qat), or "
         'a JSON object of int8 and float by layer pattern: {"*": "int8", "head*": "float"}',
     )
+    parser.add_argument("--train", help="for aware: an .npz file with x and y, as the model was trained on")
+    parser.add_argument("--epochs", type=int, default=3, help="for aware: how long to train on")
     parser.add_argument(
         "--calibration",
         help="real inputs in an .npz or .npy file (int8 and int16x8 need them), such as a part of x_train",
@@ -45,12 +48,17 @@ def add_arguments(parser) -> None:
 
 def run(arguments, out, err) -> dict:
     """Converts the model and prints what the file holds and its difference to the model."""
+    from tf_wgsef.errors import InputError
     from tf_wgsef.output_files import check_new_file
 
     for path, ending in ((arguments.output, ".tflite"), (arguments.c_array, ".h")):
         if path is not None:
             check_ending(path, ending)
             check_new_file(path, overwrite=arguments.overwrite)
+    if arguments.quantization == "aware":
+        return _train_and_write(arguments, out, err)
+    if arguments.train:
+        raise InputError("Expected --train with --quantization aware only. Received: it without.")
     quantization = parse_quantization(arguments.quantization)
     with err.status("Loading Keras and TensorFlow"):
         from tf_wgsef.convert import convert
@@ -75,6 +83,47 @@ def run(arguments, out, err) -> dict:
     out.print(tflite.report(), markup=False, highlight=False)
     out.print(f"written to {arguments.output}", markup=False)
     return _values(tflite, arguments)
+
+
+def _train_and_write(arguments, out, err) -> dict:
+    """Trains on with the rounding of int8, writes the file and prints how far it is from the model."""
+    from rich.progress import Progress
+
+    from tf_wgsef.errors import InputError
+
+    others = ("calibration", "test", "metadata", "sparse", "force")
+    given = [f"--{name}" for name in others if getattr(arguments, name)]
+    if given or not arguments.train:
+        raise InputError(
+            f"Expected --train with arrays x and y for --quantization aware, and none of "
+            f"{', '.join(f'--{name}' for name in others)}. Received: {' '.join(given) or 'no --train'}."
+        )
+    with err.status("Loading Keras and TensorFlow"):
+        from tf_wgsef.convert.aware import train_quantized
+        from tf_wgsef.workflows._files import load_keras_model, load_labelled
+
+        model, (x, y) = load_keras_model(arguments.model), load_labelled(arguments.train)
+    with Progress(console=err, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def progress(now):
+            epoch = "" if now.loss is None else f" {now.epoch}/{now.epochs}, loss {now.loss:.3g}"
+            bar.update(task, completed=now.share, description=f"{now.stage}{epoch}")
+
+        options = {"epochs": arguments.epochs, "progress": progress}
+        if arguments.io:
+            options["io"] = arguments.io
+        trained = train_quantized(model, x, y, **options)
+    _write(trained.tflite, arguments)
+    out.print(f"{len(trained.tflite):,} bytes written to {arguments.output}", markup=False)
+    out.print(f"compared with the Keras model: {trained.parity}", markup=False, highlight=False)
+    return {
+        "output": arguments.output,
+        "bytes": len(trained.tflite),
+        "max_abs_diff": trained.parity.max_abs_diff,
+        "output_range": trained.parity.output_range,
+        "top1_agreement": trained.parity.top1_agreement,
+    }
 
 
 def check_ending(path: str, ending: str) -> None:

@@ -9,7 +9,6 @@ from tf_wgsef.validation import check_non_negative, check_positive_int
 from ._contents import read_contents
 from ._exporter import export_tflite
 from ._flat import check_backend, check_finite_weights, flat_model
-from ._memory import release_memory
 from ._metadata import check_metadata, weights_hash, write_metadata
 from ._options import Quantization, check_quantization
 from ._parity import SAMPLES, Proof, prove
@@ -105,9 +104,7 @@ def convert(
 
 def _export(flat, specs, asked: Quantization, stream, batch_size) -> bytes:
     try:
-        content = export_tflite(flat, specs, quantization=asked, samples=stream, batch_size=batch_size)
-        release_memory()
-        return content
+        return export_tflite(flat, specs, quantization=asked, samples=stream, batch_size=batch_size)
     except OSError as error:
         raise ConversionError(
             f"Expected room for a copy of the model in the folder for temporary files. Received: "

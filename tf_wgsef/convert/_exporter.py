@@ -14,7 +14,6 @@ import tempfile
 from tf_wgsef.errors import ConversionError, WGSEFError
 
 from ._flat import output_names
-from ._memory import release_memory
 from ._mixed import convert_mixed
 from ._quiet import quiet
 
@@ -124,9 +123,7 @@ def _converter(folder, quantization, samples, batch_size):
 
 def _calibration_batches(samples, batch_size):
     """Yields the batches once. For int16x8 TensorFlow asks again and adds nothing to what it has found."""
-    release_memory()
     yield from samples.batches(batch_size)
-    release_memory()
 
 
 def _reason(error, printed):
