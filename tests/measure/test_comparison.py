@@ -1,10 +1,19 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from tf_wgsef.errors import InputError
-from tf_wgsef.measure import LatencyComparison, LatencyStats, Machine, ModelFile, compare_latency
+from tf_wgsef.measure import (
+    Conditions,
+    LatencyComparison,
+    LatencyStats,
+    Machine,
+    ModelFile,
+    Reading,
+    compare_latency,
+)
 from tf_wgsef.measure._comparison import bootstrap_interval
 from tf_wgsef.measure._sampling import FileSamples
 
@@ -72,10 +81,30 @@ def test_no_claim_where_the_interval_holds_one():
 
 
 def test_a_slowing_machine_is_mentioned():
-    slowing = np.linspace(10.0, 15.0, 12)
+    slowing = np.linspace(10.0, 12.0, 12)
     text = LatencyComparison.from_stats(stats("a", 2 * slowing), stats("b", slowing)).speedup_text
     assert text.startswith("b is 2.00x faster")
-    assert "the machine slowed down by" in text
+    assert text.endswith("; the machine slowed down by 14% meanwhile")
+
+
+HOT = Conditions(Reading(throttled=False), Reading(throttled=True))
+
+
+@pytest.mark.parametrize(
+    ("last", "conditions", "said"),
+    [(20.0, Conditions(), "slowed down by 64% meanwhile"), (10.0, HOT, "slowed its processor for heat")],
+)
+def test_nothing_is_claimed_of_a_throttled_machine(last, conditions, said):
+    slowing = np.linspace(10.0, last, 12)
+    a, b = stats("a", 2 * slowing), stats("b", slowing)
+    comparison = LatencyComparison.from_stats(a, dataclasses.replace(b, conditions=conditions))
+    assert (comparison.low, comparison.high) == (2.0, 2.0)
+    assert comparison.throttled and not comparison.differs
+    assert "faster" not in str(comparison) and said in str(comparison)
+    assert said in str(comparison.b)
+    values = comparison.to_dict()
+    assert values["throttled"] and not values["differs"]
+    assert LatencyComparison.from_dict(json.loads(json.dumps(values))) == comparison
 
 
 def test_bootstrap_agrees_with_the_order_statistics():

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tf_wgsef.errors import InputError, MeasurementError
-from tf_wgsef.measure._messages import decode, encode, raise_error, read_ready, read_round
+from tf_wgsef.measure import Reading
+from tf_wgsef.measure._messages import decode, encode, raise_error, read_reading, read_ready, read_round
 from tf_wgsef.measure._text import is_plain_word, one_line
 
 ROUND = {"file": 1, "load": 5.5, "first": 7.0, "ns": [1200, 1300]}
@@ -90,6 +91,51 @@ def test_a_damaged_line(line):
     with pytest.raises(MeasurementError, match="Expected results from the runner") as caught:
         decode(line)
     assert len(str(caught.value)) < 400
+
+
+READING = {
+    "temperature": 61.5,
+    "throttled": False,
+    "throttle_events": 0,
+    "megahertz": 1500.0,
+    "cores": [0, 1],
+    "peak_memory": 9_000_000,
+}
+
+
+def test_a_reading_arrives_as_it_was_sent():
+    found = read_reading(decode(encode("done", reading=READING)))
+    assert found == Reading(61.5, False, 0, 1500.0, (0, 1), 9_000_000)
+    nothing = dict.fromkeys(READING) | {"cores": []}
+    assert read_reading(decode(encode("done", reading=nothing))) == Reading()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": "hot"},
+        {"temperature": 10**400},
+        {"temperature": True},
+        {"temperature": 900},
+        {"throttled": 0},
+        {"throttled": "no"},
+        {"throttled": []},
+        {"throttle_events": -1},
+        {"throttle_events": 1.5},
+        {"megahertz": 0},
+        {"cores": "01"},
+        {"cores": [None]},
+        {"cores": [1 << 16]},
+        {"peak_memory": 1 << 60},
+        {"peak_memory": True},
+        {"more": 1},
+    ],
+)
+def test_a_damaged_reading(change):
+    with pytest.raises(MeasurementError, match="Expected results from the runner"):
+        read_reading(decode("tf_wgsef " + json.dumps({"kind": "done", "reading": READING | change})))
+    with pytest.raises(MeasurementError, match="Expected results from the runner"):
+        read_reading({"kind": "done"})
 
 
 def test_errors_of_a_board_are_of_known_kinds_and_in_one_line():

@@ -12,6 +12,26 @@ def plan(**changes):
     return SamplingPlan(**{"min_runs": 1, "min_seconds": 1e-3, "warmup_seconds": 0, "rounds": 1} | changes)
 
 
+@pytest.mark.parametrize(
+    ("preset", "given", "expected"),
+    [
+        ("normal", {}, SamplingPlan()),
+        ("quick", {}, SamplingPlan(min_runs=20, min_seconds=0.3, warmup_seconds=0.1, rounds=10)),
+        ("mlperf", {}, SamplingPlan(min_runs=1024, min_seconds=60.0, warmup_seconds=2.0)),
+        ("mlperf", {"min_seconds": 1.0, "rounds": None}, SamplingPlan(1, 1024, 1.0, 2.0)),
+        ("normal", {"warmup_seconds": 0}, SamplingPlan(warmup_seconds=0)),
+    ],
+)
+def test_what_is_given_wins_over_the_preset(preset, given, expected):
+    assert SamplingPlan.from_preset(preset, **given) == expected
+
+
+@pytest.mark.parametrize("preset", ["fast", "", None, ["quick"]])
+def test_an_unknown_preset(preset):
+    with pytest.raises(InputError, match="one of quick, normal, mlperf"):
+        SamplingPlan.from_preset(preset)
+
+
 def test_durations_are_what_the_clock_says_in_microseconds(clock, fake_file):
     file = fake_file("a", [100.0, 200.0, 300.0], load=50.0)
     (samples,) = sample_interleaved([file], plan(min_seconds=6e-4), clock=clock)

@@ -18,7 +18,15 @@ def add_arguments(parser) -> None:
         "adb:serial (a phone; adb alone if it is the only one); may be given several times",
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of the runtime")
-    parser.add_argument("--seconds", type=float, default=1.5, help="measure each file for at least so long")
+    parser.add_argument(
+        "--preset",
+        choices=("quick", "normal", "mlperf"),
+        default="normal",
+        help="how long: quick (0.3 s per file, for a glance), normal (1.5 s), mlperf (1024 runs and 60 s)",
+    )
+    parser.add_argument(
+        "--seconds", type=float, help="measure each file for at least so long, not as the preset"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the copied files on the device")
     add_device_options(parser)
 
@@ -61,6 +69,7 @@ def _measure(arguments, target, err):
         found = measure_interleaved(
             dict(zip(names, paths, strict=True)),
             target=target,
+            preset=arguments.preset,
             threads=arguments.threads,
             min_seconds=arguments.seconds,
             progress=lambda share: bar.update(task, completed=share),
@@ -87,6 +96,9 @@ def _show(stats, out):
         figures = [getattr(one, name) for name in columns]
         table.add_row(Text(one_line(one.name)), *map(_number, figures))
     out.print(table)
+    facts = "; ".join(f"{name} {text}" for name, text in first.conditions.facts.items())
+    if facts:
+        out.print(Text(one_line(facts, limit=1000)))
     if len(stats) == 1:
         return first.to_dict()
     # Of a comparison that was cut short there may be too few rounds for an interval.

@@ -20,11 +20,13 @@ from tf_wgsef.callable_module import make_callable
 from ._adb_target import AdbTarget as AdbTarget
 from ._comparison import LatencyComparison as LatencyComparison
 from ._comparison import compare_latency as compare_latency
+from ._conditions import Conditions as Conditions
 from ._machine import Machine as Machine
 from ._measure import measure as measure
 from ._measure import measure_interleaved as measure_interleaved
 from ._model_file import ModelFile as ModelFile
 from ._plan import SamplingPlan as SamplingPlan
+from ._reading import Reading as Reading
 from ._resolve import resolve_target as resolve_target
 from ._ssh_target import SSHTarget as SSHTarget
 from ._stats import LatencyStats as LatencyStats

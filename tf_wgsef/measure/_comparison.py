@@ -20,8 +20,6 @@ _MIN_ROUNDS = 8
 # Of 10 000 resamples, 50 lie beyond each end of a 99 % interval: the ends repeat within a few percent
 # of the interval's width.
 _RESAMPLES = 10_000
-# A drift beyond this is mentioned next to the ratio (which the pairing protects from it).
-_DRIFT_NOTED = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +81,17 @@ class LatencyComparison:
 
     @property
     def differs(self) -> bool:
-        """Whether a difference may be claimed: the interval does not contain 1."""
-        return not self.low <= 1 <= self.high
+        """Whether a difference may be claimed: the interval does not contain 1, and nothing was throttled."""
+        return not self.low <= 1 <= self.high and not self.throttled
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the machine slowed down too far to claim anything (``LatencyStats.throttled``)."""
+        return self.a.throttled or self.b.throttled
 
     @property
     def speedup_text(self) -> str:
-        """One line that claims a speed-up, a slow-down, or neither if the interval contains 1."""
+        """One line that claims a speed-up, a slow-down, or neither if ``differs`` is false."""
         percent = f"{100 * self.confidence:.4g}"
         a, b = self.a.name, self.b.name
         if not self.differs:
@@ -106,10 +109,7 @@ class LatencyComparison:
                 f"{b} is {1 / self.ratio:.2f}x slower than {a} "
                 f"({1 / self.high:.2f}-{1 / self.low:.2f}, {percent} % interval)"
             )
-        drift = max(self.a.drift, self.b.drift)
-        if drift > 1 + _DRIFT_NOTED:
-            text += f"; the machine slowed down by {drift - 1:.0%} meanwhile"
-        return text + self.a.caveat
+        return text + max(self.a, self.b, key=lambda one: (bool(one.slowdown), one.drift)).caveat
 
     def to_dict(self, *, samples: bool = False) -> dict:
         """Returns the values as plain Python, ready for JSON.
@@ -126,6 +126,7 @@ class LatencyComparison:
             "high": self.high,
             "confidence": self.confidence,
             "differs": self.differs,
+            "throttled": self.throttled,
             "text": self.speedup_text,
             "a": self.a.to_dict(samples=samples),
             "b": self.b.to_dict(samples=samples),
@@ -165,11 +166,12 @@ def compare_latency(
     *,
     names: tuple[str, str] = ("a", "b"),
     target: str | Target = "local",
+    preset: str = "normal",
     threads: int = SamplingPlan.threads,
-    min_runs: int = SamplingPlan.min_runs,
-    min_seconds: float = SamplingPlan.min_seconds,
-    warmup_seconds: float = SamplingPlan.warmup_seconds,
-    rounds: int = SamplingPlan.rounds,
+    min_runs: int | None = None,
+    min_seconds: float | None = None,
+    warmup_seconds: float | None = None,
+    rounds: int | None = None,
     seed: int = SamplingPlan.seed,
     confidence: float = 0.99,
     progress: Callable[[float], None] | None = None,
@@ -182,6 +184,8 @@ def compare_latency(
         names: what reports call the two.
         target: where to run them; "local" is this machine, "ssh://user@host" a board,
             or a ``Target``.
+        preset: "quick", "normal" or "mlperf", as in ``SamplingPlan.from_preset``; what is passed below
+            replaces the preset's setting, None keeps it.
         threads: threads that the runtime may use.
         min_runs: the least number of timed runs of each file.
         min_seconds: seconds that each file's timing loop takes at least.
@@ -200,7 +204,15 @@ def compare_latency(
     """
     _check_confidence(confidence)
     _check_names(names)
-    plan = SamplingPlan(threads, min_runs, min_seconds, warmup_seconds, rounds, seed)
+    plan = SamplingPlan.from_preset(
+        preset,
+        threads=threads,
+        min_runs=min_runs,
+        min_seconds=min_seconds,
+        warmup_seconds=warmup_seconds,
+        rounds=rounds,
+        seed=seed,
+    )
     _check_rounds(plan.rounds)
     stats = measure_interleaved(
         dict(zip(names, (a, b), strict=True)),

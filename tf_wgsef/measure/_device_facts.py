@@ -3,6 +3,7 @@
 import re
 
 from ._machine import Machine, looks_emulated, parse_cpu
+from ._reading import READ_FILES, Reading
 from ._shell import Shell
 from ._text import one_line
 
@@ -20,6 +21,27 @@ printf 'tf_wgsef cpuinfo\\n'
 cat /proc/cpuinfo
 exit 0"""
 _FACT = re.compile(r"tf_wgsef fact (\w{1,20}) (.{0,200})")
+
+
+_SHOW = f"""for file in {" ".join(READ_FILES)}; do
+if [ -r "$file" ]; then printf 'tf_wgsef file %s %s\\n' "$file" "$(cat "$file" 2>/dev/null)"; fi; done
+exit 0"""
+_SHOWN = re.compile(r"tf_wgsef file (/sys/\S{1,120}) (.{1,60})")
+
+
+def take_reading(shell: Shell) -> Reading:
+    """Returns what the device behind ``shell`` shows of its heat and clock.
+
+    Args:
+        shell: the device.
+
+    Raises:
+        MeasurementError: if it cannot be asked.
+    """
+    found = (
+        _SHOWN.fullmatch(line) for line in shell.run(["sh", "-c", _SHOW], to="tell its heat").splitlines()
+    )
+    return Reading.from_files({one[1]: one[2] for one in found if one})
 
 
 def read_machine(shell: Shell) -> Machine:

@@ -16,11 +16,12 @@ def measure(
     tflite: bytes | str | os.PathLike,
     *,
     target: str | Target = "local",
+    preset: str = "normal",
     threads: int = SamplingPlan.threads,
-    min_runs: int = SamplingPlan.min_runs,
-    min_seconds: float = SamplingPlan.min_seconds,
-    warmup_seconds: float = SamplingPlan.warmup_seconds,
-    rounds: int = SamplingPlan.rounds,
+    min_runs: int | None = None,
+    min_seconds: float | None = None,
+    warmup_seconds: float | None = None,
+    rounds: int | None = None,
     seed: int = SamplingPlan.seed,
     name: str | None = None,
     progress: Callable[[float], None] | None = None,
@@ -35,6 +36,8 @@ def measure(
         tflite: the bytes of the file, or its path.
         target: where to run it; "local" is this machine, "ssh://user@host" a board,
             or a ``Target``.
+        preset: "quick", "normal" or "mlperf", as in ``SamplingPlan.from_preset``; what is passed below
+            replaces the preset's setting, None keeps it.
         threads: threads that the runtime may use.
         min_runs: the least number of timed runs.
         min_seconds: seconds that the timing loop takes at least.
@@ -51,7 +54,15 @@ def measure(
     Example:
         ``print(tf_wgsef.measure("model.tflite", threads=1).p50)``
     """
-    plan = SamplingPlan(threads, min_runs, min_seconds, warmup_seconds, rounds, seed)
+    plan = SamplingPlan.from_preset(
+        preset,
+        threads=threads,
+        min_runs=min_runs,
+        min_seconds=min_seconds,
+        warmup_seconds=warmup_seconds,
+        rounds=rounds,
+        seed=seed,
+    )
     device = resolve_target(target)
     return device.run([read_model_file(tflite, name=name)], plan, progress=progress)[0]
 
@@ -60,11 +71,12 @@ def measure_interleaved(
     files: Mapping[str, bytes | str | os.PathLike],
     *,
     target: str | Target = "local",
+    preset: str = "normal",
     threads: int = SamplingPlan.threads,
-    min_runs: int = SamplingPlan.min_runs,
-    min_seconds: float = SamplingPlan.min_seconds,
-    warmup_seconds: float = SamplingPlan.warmup_seconds,
-    rounds: int = SamplingPlan.rounds,
+    min_runs: int | None = None,
+    min_seconds: float | None = None,
+    warmup_seconds: float | None = None,
+    rounds: int | None = None,
     seed: int = SamplingPlan.seed,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, LatencyStats]:
@@ -75,6 +87,8 @@ def measure_interleaved(
     Args:
         files: the bytes or path of each file under the name that reports show.
         target: where to run them, as in ``measure``.
+        preset: "quick", "normal" or "mlperf", as in ``SamplingPlan.from_preset``; what is passed below
+            replaces the preset's setting, None keeps it.
         threads: threads that the runtime may use.
         min_runs: the least number of timed runs of each file.
         min_seconds: seconds that each file's timing loop takes at least.
@@ -95,7 +109,15 @@ def measure_interleaved(
             f"Expected `files` as a dict of at least one file by name. Received: files of type "
             f'{type(files).__name__}. Pass {{"dense": "dense.tflite", "small": small_bytes}}.'
         )
-    plan = SamplingPlan(threads, min_runs, min_seconds, warmup_seconds, rounds, seed)
+    plan = SamplingPlan.from_preset(
+        preset,
+        threads=threads,
+        min_runs=min_runs,
+        min_seconds=min_seconds,
+        warmup_seconds=warmup_seconds,
+        rounds=rounds,
+        seed=seed,
+    )
     device = resolve_target(target)
     checked = [read_model_file(tflite, name=name) for name, tflite in files.items()]
     return dict(zip(files, device.run(checked, plan, progress=progress), strict=True))

@@ -2,10 +2,10 @@
 
 A line is ``tf_wgsef {...}``; other lines, such as a login shell's greeting, are passed over. The kinds::
 
-    ready  machine, runtime, delegates   before the first round
-    round  file, load, first, ns         one file's turn: its number, microseconds, runs in nanoseconds
-    done                                 all rounds are through
-    error  type, text                    why it stopped
+    ready  machine, runtime, delegates, reading   before the first round; ``reading``: heat, clock, memory
+    round  file, load, first, ns                  a file's turn: its number, microseconds, runs in nanoseconds
+    done   reading                                all rounds are through
+    error  type, text                             why it stopped
 """
 
 import json
@@ -16,6 +16,7 @@ from tf_wgsef.errors import InputError, MeasurementError
 from tf_wgsef.validation import is_finite_number
 
 from ._machine import Machine
+from ._reading import Reading
 from ._text import one_line
 
 _MARK = "tf_wgsef "
@@ -84,6 +85,16 @@ def read_ready(message: dict, files: int) -> tuple[Machine, str, list[str]]:
         _damaged(message)
     found = Machine(**words, cores=cores, emulated=emulated)
     return found, one_line(message.get("runtime", "unknown")), [one_line(text) for text in delegates]
+
+
+def read_reading(message: dict) -> Reading:
+    """Returns what the board showed of its heat, clock and memory.
+
+    Raises:
+        MeasurementError: if something else is there.
+    """
+    found = Reading.from_dict(message.get("reading"))
+    return _damaged(message) if found is None else found
 
 
 def read_round(message: dict, files: int) -> tuple[int, float, float, np.ndarray]:

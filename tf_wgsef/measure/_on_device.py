@@ -19,6 +19,7 @@ from ._machine import Machine
 from ._messages import encode
 from ._model_file import ModelFile
 from ._plan import SamplingPlan
+from ._reading import Reading
 from ._sampling import FileSamples
 from ._targets import measure_here
 
@@ -33,7 +34,7 @@ def main() -> int:
         plan = SamplingPlan(**request["plan"])
         files = [_read(folder, **file) for file in request["files"]]
         measure_here(files, plan, on_ready=listener.ready, on_round=listener.round)
-        listener.say("done")
+        listener.say("done", reading=_reading())
     except WGSEFError as error:
         listener.say("error", type=type(error).__name__, text=str(error))
         return 1
@@ -42,6 +43,10 @@ def main() -> int:
         listener.say("error", type="MeasurementError", text=text)
         return 1
     return 0
+
+
+def _reading():
+    return dataclasses.asdict(Reading.local())
 
 
 def _read(folder, path, name, sha256):
@@ -61,7 +66,8 @@ class _Listener:
         self._folder, self._keep = folder, keep
 
     def ready(self, runtime: str, delegates: list[str]) -> None:
-        self.say("ready", machine=dataclasses.asdict(Machine.local()), runtime=runtime, delegates=delegates)
+        found = {"machine": dataclasses.asdict(Machine.local()), "reading": _reading()}
+        self.say("ready", runtime=runtime, delegates=delegates, **found)
 
     def round(self, index: int, samples: FileSamples) -> None:
         """Prints the last round of file ``index`` and forgets it: the other side keeps it."""

@@ -6,6 +6,14 @@ import numbers
 from tf_wgsef.errors import InputError
 from tf_wgsef.validation import check_non_negative, check_positive_int
 
+PRESETS = {
+    # Enough for a glance: the interval of a comparison needs 8 rounds.
+    "quick": {"min_runs": 20, "min_seconds": 0.3, "warmup_seconds": 0.1, "rounds": 10},
+    "normal": {},
+    # MLPerf Mobile's single stream: at least 1 024 samples and 60 s, judged by the 90th percentile.
+    "mlperf": {"min_runs": 1024, "min_seconds": 60.0, "warmup_seconds": 2.0},
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class SamplingPlan:
@@ -51,6 +59,29 @@ class SamplingPlan:
                 f"Expected `min_seconds` above 0. Received: min_seconds={self.min_seconds!r}. "
                 f"Pass 1.5, or more for steadier percentiles."
             )
+
+    @classmethod
+    def from_preset(cls, preset: str = "normal", **given) -> "SamplingPlan":
+        """Returns the plan of this name, with the settings that are given instead of its own.
+
+        Args:
+            preset: "quick" (a glance: 0.3 s per file, 10 rounds), "normal" (the defaults), or "mlperf" (at
+                least 1 024 runs and 60 s per file, as MLPerf Mobile asks for its 90th percentile; not its
+                rules for temperature, batteries and data, so no MLPerf result).
+            **given: settings of the plan; None leaves the preset's.
+
+        Raises:
+            InputError: if there is no such preset, or a number is out of range.
+
+        Example:
+            >>> SamplingPlan.from_preset("mlperf", rounds=10, threads=None).runs_per_round
+            103
+        """
+        if not isinstance(preset, str) or preset not in PRESETS:
+            raise InputError(
+                f"Expected `preset` to be one of {', '.join(PRESETS)}. Received: preset={preset!r}."
+            )
+        return cls(**PRESETS[preset] | {name: value for name, value in given.items() if value is not None})
 
     @property
     def runs_per_round(self) -> int:

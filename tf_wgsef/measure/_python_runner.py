@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from tf_wgsef.errors import MeasurementError
 
-from ._messages import decode, raise_error, read_ready, read_round
+from ._conditions import PYTHON_MEMORY, Conditions
+from ._messages import decode, raise_error, read_reading, read_ready, read_round
 from ._model_file import ModelFile
 from ._plan import SamplingPlan
 from ._runner_zip import runner_zip
@@ -81,6 +82,7 @@ class _Results:
         self._files, self._plan, self._target, self._progress = files, plan, target, progress
         self._timed = [FileSamples() for _ in files]
         self._context = None
+        self._conditions = Conditions()
 
     def take(self, line):
         """Reads one line from the board."""
@@ -93,10 +95,13 @@ class _Results:
         elif kind == "ready":
             machine, runtime, delegates = read_ready(message, len(self._files))
             self._context = {"machine": machine, "runtime": runtime, "delegates": delegates}
+            self._conditions = Conditions(read_reading(message), memory_of=PYTHON_MEMORY)
         elif kind == "round":
             self._add(*read_round(message, len(self._files)))
         else:
             self.done = self._rounds == self._plan.rounds
+            if self.done:
+                self._conditions = dataclasses.replace(self._conditions, after=read_reading(message))
 
     def _add(self, index, load, first, runs):
         timed = self._timed[index]
@@ -124,7 +129,8 @@ class _Results:
             FileSamples(one.rounds[:count], one.loads[:count], one.first_invokes[:count])
             for one in self._timed
         ]
-        return make_stats(self._files, whole, self._plan, target=self._target, **self._context)
+        context = {"target": self._target, "conditions": self._conditions, **self._context}
+        return make_stats(self._files, whole, self._plan, **context)
 
     def attach(self, error):
         """Gives ``error`` what was measured, and says so."""

@@ -7,11 +7,15 @@ import numpy as np
 
 from tf_wgsef.errors import InputError
 
+from ._conditions import Conditions
 from ._machine import Machine
 from ._model_file import ModelFile
 from ._sampling import FileSamples
 
 _PERCENTILES = (50, 90, 95, 99)
+# The rounds of an otherwise idle machine stay within a few percent; a busy one moves by ten and more, which
+# the pairing of rounds cancels. Beyond a quarter the two files met different machines.
+_NOTED, _CLAIMED = 1.1, 1.25
 _MACHINE_FIELDS = {field.name for field in dataclasses.fields(Machine)}
 
 
@@ -42,6 +46,7 @@ class LatencyStats:
         date: when the measurement ended, UTC, ISO 8601.
         session: one random name for all files that took turns in one run.
         round_medians: the median of each round, ``(rounds,)``.
+        conditions: temperature, clock, cores and memory, before and after, where the system shows them.
         samples: all timed runs in order, ``(runs,)``; empty when read back without them.
     """
 
@@ -67,6 +72,7 @@ class LatencyStats:
     date: str
     session: str
     round_medians: tuple[float, ...] = dataclasses.field(repr=False)
+    conditions: Conditions = Conditions()
     samples: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 
     @classmethod
@@ -76,7 +82,8 @@ class LatencyStats:
         Args:
             file: the file that ran.
             timed: its runs, at least one.
-            **context: ``threads``, ``target``, ``runtime``, ``delegate``, ``machine``, ``session``.
+            **context: ``threads``, ``target``, ``runtime``, ``delegate``, ``machine``, ``session``,
+                ``conditions``.
 
         Example:
             ``LatencyStats.from_samples(file, timed, threads=1, target="local", ...)``
@@ -119,9 +126,25 @@ class LatencyStats:
         return float(np.median(self.round_medians[-third:]) / np.median(self.round_medians[:third]))
 
     @property
+    def slowdown(self) -> str:
+        """What the reader must know of a machine that slowed down while it measured; "" if it did not.
+
+        It is said from a ``drift`` of 1.1 on, and where the system itself says that it was too hot.
+        """
+        if self.conditions.throttled:
+            return "the system slowed its processor for heat"
+        return f"the machine slowed down by {self.drift - 1:.0%} meanwhile" if self.drift > _NOTED else ""
+
+    @property
+    def throttled(self) -> bool:
+        """Whether it slowed down so far that no speed-up may be claimed: ``drift`` above 1.25, or by heat."""
+        return self.conditions.throttled or self.drift > _CLAIMED
+
+    @property
     def caveat(self) -> str:
-        """What every report of this must say: "" or that the machine was an emulated one."""
-        return "; emulated: proves function, not speed" if self.machine.emulated else ""
+        """What every report of this must say: "", that the machine was emulated, or that it slowed down."""
+        emulated = "; emulated: proves function, not speed" if self.machine.emulated else ""
+        return emulated + (f"; {self.slowdown}" if self.slowdown else "")
 
     def to_dict(self, *, samples: bool = False) -> dict:
         """Returns the values as plain Python, ready for JSON.
@@ -134,6 +157,7 @@ class LatencyStats:
         """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         values["machine"] = dataclasses.asdict(self.machine)
+        values["conditions"] = dataclasses.asdict(self.conditions)
         values["round_medians"] = list(self.round_medians)
         values["samples"] = self.samples.tolist()
         if not samples:
@@ -154,7 +178,7 @@ class LatencyStats:
             ``LatencyStats.from_dict(json.loads(text))``
         """
         known = {field.name for field in dataclasses.fields(cls)}
-        wrong = sorted((set(values) ^ (known | {"unit"})) - {"samples"})
+        wrong = sorted((set(values) ^ (known | {"unit"})) - {"samples", "conditions"})
         wrong += [f"machine.{name}" for name in set(values.get("machine", ())) - _MACHINE_FIELDS]
         if wrong or values.get("unit") != "microseconds":
             raise InputError(
@@ -163,6 +187,8 @@ class LatencyStats:
             )
         values = {name: value for name, value in values.items() if name in known}
         values["machine"] = Machine(**values["machine"])
+        if "conditions" in values:  # measurements of earlier versions have none
+            values["conditions"] = Conditions.from_dict(values["conditions"])
         values["round_medians"] = tuple(values["round_medians"])
         values["samples"] = np.array(values.get("samples", ()), dtype="float64")
         return cls(**values)

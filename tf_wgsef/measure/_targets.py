@@ -4,9 +4,11 @@ import abc
 import uuid
 from collections.abc import Callable, Sequence
 
+from ._conditions import PYTHON_MEMORY, Conditions
 from ._machine import Machine
 from ._model_file import ModelFile
 from ._plan import SamplingPlan
+from ._reading import Reading
 from ._runtime import LoadedFile, find_runtime
 from ._sampling import FileSamples, sample_interleaved
 from ._stats import LatencyStats
@@ -54,10 +56,12 @@ class LocalTarget(Target):
         known = {}
 
         def on_ready(runtime, delegates):
-            known.update(runtime=runtime, delegates=delegates)
+            known.update(runtime=runtime, delegates=delegates, before=Reading.local())
 
         timed = measure_here(files, plan, progress=progress, on_ready=on_ready)
-        return make_stats(files, timed, plan, target="local", machine=Machine.local(), **known)
+        conditions = Conditions(known.pop("before"), Reading.local(), PYTHON_MEMORY)
+        context = {"target": "local", "machine": Machine.local(), "conditions": conditions}
+        return make_stats(files, timed, plan, **context, **known)
 
     def __str__(self):
         return "local"
@@ -105,7 +109,7 @@ def make_stats(
         timed: what was timed of each.
         plan: how long and how often.
         delegates: the delegate of each.
-        **context: ``target``, ``runtime``, ``machine``.
+        **context: ``target``, ``runtime``, ``machine``, ``conditions``.
     """
     context |= {"threads": plan.threads, "session": uuid.uuid4().hex}
     return [

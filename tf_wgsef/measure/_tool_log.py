@@ -20,6 +20,12 @@ _SUMMARY = re.compile(
     rf"Inference timings in us: Init: {_NUMBER}, First inference: {_NUMBER}, "
     rf"Warmup \(avg\): {_NUMBER}, Inference \(avg\): {_NUMBER}"
 )
+# What the tool grew by since it started, up to the end; -1 where the system does not tell.
+_MEMORY = re.compile(
+    rf"(?:Peak memory footprint|Memory footprint delta from the start of the tool) \(MB\): "
+    rf"init={_NUMBER} overall={_NUMBER}\s*$",
+    re.MULTILINE,
+)
 _PROFILE = "Timings (microseconds):"
 _DELEGATED = re.compile(
     r"Replacing (\d{1,9}) (?:out of (\d{1,9}) )?node\(s\) with delegate \((\w{1,60})\) node, "
@@ -27,6 +33,7 @@ _DELEGATED = re.compile(
 )
 # It counts whole microseconds: of a shorter run the mean is known better than the median.
 _MEDIAN_FROM = 100
+_MOST_MEGABYTES = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +50,7 @@ class ToolRound:
         load: to load the file and allocate its tensors.
         first_invoke: the first run.
         delegate: what ran the operators.
+        memory: the memory that the tool grew by, in bytes.
     """
 
     mean: float
@@ -54,6 +62,7 @@ class ToolRound:
     load: float | None = None
     first_invoke: float | None = None
     delegate: str = "unknown"
+    memory: int | None = None
 
     @property
     def typical(self) -> float:
@@ -82,7 +91,10 @@ def read_log(text: str) -> ToolRound | None:
     numbers = [value for value in found.values() if value is not None]
     if not found.get("mean") or not all(math.isfinite(value) and value >= 0 for value in numbers):
         return None
-    return ToolRound(**found, delegate=_read_delegate(text))
+    memory = _MEMORY.search(text)
+    megabytes = min(float(memory[2]), _MOST_MEGABYTES) if memory else None
+    peak = None if megabytes is None else round(megabytes * (1 << 20))
+    return ToolRound(**found, delegate=_read_delegate(text), memory=peak)
 
 
 def _read_runs(line):

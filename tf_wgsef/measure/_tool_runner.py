@@ -1,5 +1,6 @@
 """A native ``benchmark_model`` on a device: started for each file in each round, in turns."""
 
+import dataclasses
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -8,7 +9,8 @@ import numpy as np
 
 from tf_wgsef.errors import MeasurementError
 
-from ._device_facts import read_machine
+from ._conditions import TOOL_MEMORY, Conditions
+from ._device_facts import read_machine, take_reading
 from ._model_file import ModelFile
 from ._plan import SamplingPlan
 from ._shell import Shell
@@ -49,6 +51,7 @@ def run_tool(
     rounds = [[] for _ in files]
     end = time.monotonic() + seconds
     context = {"target": shell.label, "machine": machine, "threads": plan.threads}
+    before = take_reading(shell)
     try:
         for turn in range(plan.rounds):
             order = range(len(files)) if turn % 2 == 0 else reversed(range(len(files)))
@@ -58,13 +61,15 @@ def run_tool(
                 rounds[index].append(_run_once(shell, [*command, *options], files[index], left))
                 if progress:
                     progress((turn + (done + 1) / len(files)) / plan.rounds)
+        after = take_reading(shell)
     except MeasurementError as error:
         complete = min(len(one) for one in rounds)
         if complete:
-            error.measured = tuple(_stats(files, [one[:complete] for one in rounds], context))
+            kept = [one[:complete] for one in rounds]
+            error.measured = tuple(_stats(files, kept, context, Conditions(before)))
             error.args = (f"{error} {complete} of {plan.rounds} rounds were measured and are kept.",)
         raise
-    return _stats(files, rounds, context)
+    return _stats(files, rounds, context, Conditions(before, after))
 
 
 def _options(plan, path, *, first, seconds):
@@ -98,18 +103,27 @@ def _run_once(shell, command, file, seconds):
     )
 
 
-def _stats(files, rounds, context):
+def _stats(files, rounds, context, conditions):
     session = uuid.uuid4().hex
     found = []
     for file, one in zip(files, rounds, strict=True):
         kind = "medians" if all(part.typical == part.median for part in one) else "means"
-        runtime = f"benchmark_model ({kind} of {len(one)} rounds)"
-        found.append(
-            LatencyStats.from_summary(
-                file, **_sum_up(one), **context, runtime=runtime, delegate=one[0].delegate, session=session
-            )
-        )
+        known = {
+            "runtime": f"benchmark_model ({kind} of {len(one)} rounds)",
+            "delegate": one[0].delegate,
+            "conditions": _with_memory(conditions, one),
+        }
+        found.append(LatencyStats.from_summary(file, **_sum_up(one), **context, **known, session=session))
     return found
+
+
+def _with_memory(conditions, rounds):
+    """The conditions with the most memory that the tool told of in any round."""
+    told = [one.memory for one in rounds if one.memory is not None]
+    if not told:
+        return conditions
+    after = dataclasses.replace(conditions.after, peak_memory=max(told))
+    return dataclasses.replace(conditions, after=after, memory_of=TOOL_MEMORY)
 
 
 def _sum_up(rounds: Sequence[ToolRound]) -> dict:
