@@ -1,5 +1,6 @@
 """``tf-wgsef benchmark``: the latency of one file, or of two in turns, on one device or several."""
 
+from tf_wgsef.cli._benchmark_device import DeviceResult
 from tf_wgsef.cli._devices import add_device_options, open_target
 from tf_wgsef.cli._partly import PartlyDoneError
 
@@ -27,6 +28,14 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--seconds", type=float, help="measure each file for at least so long, not as the preset"
     )
+    parser.add_argument(
+        "--fail-above",
+        metavar="SHARE",
+        help="exit with 1 if the second file is slower than the first by more than this, 5%% or 0.05: if the "
+        "lower end of the 99 %% interval of its time over the first's lies above (for use in CI)",
+    )
+    parser.add_argument("--samples", metavar="FILE", help="write every timed run there: a .csv file")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output files")
     parser.add_argument("--keep", action="store_true", help="leave the copied files on the device")
     add_device_options(parser)
 
@@ -35,30 +44,56 @@ def run(arguments, out, err) -> dict:
     """Measures on each device and prints its table, with the ratio of two files."""
     from tf_wgsef.errors import MeasurementError
 
+    bound = _check(arguments)
     names = arguments.target or ["local"]
     targets = [open_target(name, arguments) for name in dict.fromkeys(names)]
-    values, failures = {}, []
+    results = []
     for target in targets:
-        try:
-            stats = _measure(arguments, target, err)
-            values[str(target)] = _show(stats, out)
-        except MeasurementError as error:
-            failures.append(str(error))
-            shown = _show(error.measured, out) if error.measured else {}
-            values[str(target)] = {"error": str(error), **shown}
+        stats, error = _measure(arguments, target, err)
+        results.append(DeviceResult(str(target), stats, error=error, bound=bound))
+        results[-1].print_table(out)
         if getattr(target, "kept_folder", ""):
             err.print(f"Kept on {target}: {target.kept_folder}", markup=False, highlight=False)
-    if failures and not any(set(one) - {"error"} for one in values.values()):
-        raise MeasurementError(" ".join(failures))
+    failures = " ".join(one.failed for one in results if one.failed)
+    measured = [one for one in results if one.stats]
+    if not measured:
+        raise MeasurementError(failures)
+    if arguments.samples:
+        _write(arguments, [one.shown() for one in measured], out)
+    values = {one.target: one.to_dict() for one in results}
+    if any(one.error for one in results):
+        raise PartlyDoneError(failures, {"targets": values})
+    found = {"targets": values} if len(values) > 1 else next(iter(values.values()))
     if failures:
-        raise PartlyDoneError(" ".join(failures), {"targets": values})
-    return {"targets": values} if len(values) > 1 else next(iter(values.values()))
+        raise PartlyDoneError(failures, found)
+    return found
+
+
+def _check(arguments):
+    """Checks what can be known before long work; returns how much slower the second file may be."""
+    from tf_wgsef.errors import InputError
+    from tf_wgsef.measure import parse_bound
+    from tf_wgsef.output_files import check_new_file
+
+    for path, ending in ((arguments.samples, ".csv"),):
+        if path is not None and not path.endswith(ending):
+            raise InputError(f"Expected a file that ends in {ending}. Received: {path!r}.")
+        if path is not None:
+            check_new_file(path, overwrite=arguments.overwrite)
+    if arguments.fail_above is None:
+        return None
+    if arguments.other is None:
+        raise InputError(
+            "Expected two files for --fail-above. Received: one. Name the one to compare with first."
+        )
+    return parse_bound(arguments.fail_above)
 
 
 def _measure(arguments, target, err):
-    """The statistics of the file, or of both."""
+    """The statistics of the file, or of both, and why they are not all of them."""
     from rich.progress import Progress
 
+    from tf_wgsef.errors import MeasurementError
     from tf_wgsef.measure import measure_interleaved
 
     paths = [path for path in (arguments.file, arguments.other) if path]
@@ -66,50 +101,27 @@ def _measure(arguments, target, err):
     names = paths if len(set(paths)) == len(paths) else [paths[0], f"{paths[1]} (again)"]
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("Measuring", total=1.0)
-        found = measure_interleaved(
-            dict(zip(names, paths, strict=True)),
-            target=target,
-            preset=arguments.preset,
-            threads=arguments.threads,
-            min_seconds=arguments.seconds,
-            progress=lambda share: bar.update(task, completed=share),
-        )
-    return list(found.values())
+        try:
+            found = measure_interleaved(
+                dict(zip(names, paths, strict=True)),
+                target=target,
+                preset=arguments.preset,
+                threads=arguments.threads,
+                min_seconds=arguments.seconds,
+                progress=lambda share: bar.update(task, completed=share),
+            )
+        except MeasurementError as error:
+            return list(error.measured), str(error)
+    return list(found.values()), ""
 
 
-def _show(stats, out):
-    """Prints a device's table; returns its values."""
-    from rich.table import Table
-    from rich.text import Text
+def _write(arguments, devices, out):
+    """Writes the files that were asked for."""
+    from tf_wgsef.output_files import new_file
+    from tf_wgsef.report import write_samples
 
-    from tf_wgsef.measure import LatencyComparison, one_line
-
-    first = stats[0]
-    threads = f"{first.threads} thread{'s' if first.threads > 1 else ''}"
-    device = f"{first.machine.cpu}, {first.machine.architecture}, {first.runtime}, {threads}{first.caveat}"
-    table = Table(title=Text(one_line(f"{first.target}: {device}")), title_justify="left")
-    table.add_column("microseconds")
-    columns = ("p50", "p90", "p99", "min", "load", "first_invoke", "runs")
-    for name in columns:
-        table.add_column(name.replace("_", " "), justify="right")
-    for one in stats:
-        figures = [getattr(one, name) for name in columns]
-        table.add_row(Text(one_line(one.name)), *map(_number, figures))
-    out.print(table)
-    facts = "; ".join(f"{name} {text}" for name, text in first.conditions.facts.items())
-    if facts:
-        out.print(Text(one_line(facts, limit=1000)))
-    if len(stats) == 1:
-        return first.to_dict()
-    # Of a comparison that was cut short there may be too few rounds for an interval.
-    if len(first.round_medians) < LatencyComparison.MIN_ROUNDS:
-        return {"a": first.to_dict(), "b": stats[1].to_dict()}
-    comparison = LatencyComparison.from_stats(*stats)
-    out.print(Text(one_line(comparison.speedup_text, limit=1000)))
-    return comparison.to_dict()
-
-
-def _number(value):
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.1f}"
+    with new_file(arguments.samples, overwrite=arguments.overwrite) as path:
+        count = write_samples(path, devices)
+    silent = [device.target for device in devices if not all(one.samples.size for one in device.files)]
+    missing = f"; benchmark_model tells no single runs ({', '.join(silent)})" if silent else ""
+    out.print(f"Written to {arguments.samples}: {count} runs{missing}.", markup=False, highlight=False)

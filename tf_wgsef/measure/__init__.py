@@ -28,6 +28,9 @@ from ._model_file import ModelFile as ModelFile
 from ._plan import SamplingPlan as SamplingPlan
 from ._reading import Reading as Reading
 from ._resolve import resolve_target as resolve_target
+from ._slower import SlowerVerdict as SlowerVerdict
+from ._slower import judge_slower as judge_slower
+from ._slower import parse_bound as parse_bound
 from ._ssh_target import SSHTarget as SSHTarget
 from ._stats import LatencyStats as LatencyStats
 from ._targets import LocalTarget as LocalTarget

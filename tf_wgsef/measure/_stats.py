@@ -13,6 +13,8 @@ from ._model_file import ModelFile
 from ._sampling import FileSamples
 
 _PERCENTILES = (50, 90, 95, 99)
+# What may be missing: raw samples take much room, and earlier versions did not know the others.
+_NOT_ALWAYS = {"samples", "conditions", "round_runs"}
 # The rounds of an otherwise idle machine stay within a few percent; a busy one moves by ten and more, which
 # the pairing of rounds cancels. Beyond a quarter the two files met different machines.
 _NOTED, _CLAIMED = 1.1, 1.25
@@ -47,6 +49,7 @@ class LatencyStats:
         session: one random name for all files that took turns in one run.
         round_medians: the median of each round, ``(rounds,)``.
         conditions: temperature, clock, cores and memory, before and after, where the system shows them.
+        round_runs: the runs of each round in ``samples``, ``(rounds,)``; empty where they are not told.
         samples: all timed runs in order, ``(runs,)``; empty when read back without them.
     """
 
@@ -73,6 +76,7 @@ class LatencyStats:
     session: str
     round_medians: tuple[float, ...] = dataclasses.field(repr=False)
     conditions: Conditions = Conditions()
+    round_runs: tuple[int, ...] = dataclasses.field(default=(), repr=False)
     samples: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 
     @classmethod
@@ -101,6 +105,7 @@ class LatencyStats:
             load=float(np.median(timed.loads)),
             first_invoke=float(np.median(timed.first_invokes)),
             round_medians=tuple(float(np.median(one)) for one in timed.rounds),
+            round_runs=tuple(one.size for one in timed.rounds),
             samples=samples,
             **context,
         )
@@ -159,6 +164,7 @@ class LatencyStats:
         values["machine"] = dataclasses.asdict(self.machine)
         values["conditions"] = dataclasses.asdict(self.conditions)
         values["round_medians"] = list(self.round_medians)
+        values["round_runs"] = list(self.round_runs)
         values["samples"] = self.samples.tolist()
         if not samples:
             del values["samples"]
@@ -178,7 +184,7 @@ class LatencyStats:
             ``LatencyStats.from_dict(json.loads(text))``
         """
         known = {field.name for field in dataclasses.fields(cls)}
-        wrong = sorted((set(values) ^ (known | {"unit"})) - {"samples", "conditions"})
+        wrong = sorted((set(values) ^ (known | {"unit"})) - _NOT_ALWAYS)
         wrong += [f"machine.{name}" for name in set(values.get("machine", ())) - _MACHINE_FIELDS]
         if wrong or values.get("unit") != "microseconds":
             raise InputError(
@@ -190,6 +196,7 @@ class LatencyStats:
         if "conditions" in values:  # measurements of earlier versions have none
             values["conditions"] = Conditions.from_dict(values["conditions"])
         values["round_medians"] = tuple(values["round_medians"])
+        values["round_runs"] = tuple(values.get("round_runs", ()))
         values["samples"] = np.array(values.get("samples", ()), dtype="float64")
         return cls(**values)
 

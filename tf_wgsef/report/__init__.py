@@ -2,6 +2,9 @@
 
 from tf_wgsef.report._channel_graph_plot import check_graph_file as check_graph_file
 from tf_wgsef.report._channel_graph_plot import plot_channel_graph as plot_channel_graph
+from tf_wgsef.report._device_latency import DeviceLatency as DeviceLatency
+from tf_wgsef.report._device_latency import FileLatency as FileLatency
+from tf_wgsef.report._device_latency_csv import write_samples as write_samples
 from tf_wgsef.report._explain import explain_latency as explain_latency
 from tf_wgsef.report._html import render_html as render_html
 from tf_wgsef.report._latency_plot import render_latency_png as render_latency_png

@@ -1,0 +1,182 @@
+"""``tf-wgsef benchmark`` on a device whose times are known: tables, files, verdicts, exit status."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from tf_wgsef.cli import _benchmark, parse, run
+from tf_wgsef.errors import InputError, MeasurementError
+from tf_wgsef.measure import LatencyStats, Machine, Target, parse_bound
+from tf_wgsef.measure._sampling import FileSamples
+
+ROUNDS = 10
+
+
+class Bench(Target):
+    """Runs a file for as many microseconds as it has bytes; its later rounds ``slow`` times as long."""
+
+    def __init__(self, name="local", *, slow=1.0, noise=0.0, silent=False, lost_after=None):
+        self.name, self.slow, self.noise, self.silent, self.lost_after = name, slow, noise, silent, lost_after
+        self.plans = []
+
+    def __str__(self):
+        return self.name
+
+    def run(self, files, plan, *, progress=None):
+        self.plans.append(plan)
+        found = [self._stats(file, seed) for seed, file in enumerate(files)]
+        if self.lost_after is None:
+            return found
+        error = MeasurementError(f"Expected {self.name} to stay. Received: a cut.")
+        error.measured = tuple(found) if self.lost_after else ()
+        raise error
+
+    def _stats(self, file, seed):
+        count = self.lost_after or ROUNDS
+        rng = np.random.default_rng(seed)
+        base = len(file.content) * np.where(np.arange(count) < count / 2, 1.0, self.slow)
+        base = base * np.exp(self.noise * rng.standard_normal(count))
+        known = {"threads": 1, "target": self.name, "runtime": "fake 1", "delegate": "none", "session": "s"}
+        known["machine"] = Machine(cpu="toy")
+        if self.silent:
+            sums = dict.fromkeys(("min", "max", "std", "runs", "load", "first_invoke"))
+            medians = tuple(base.tolist())
+            return LatencyStats.from_summary(
+                file, **sums, p50=float(np.median(base)), mean=1.0, round_medians=medians, **known
+            )
+        rounds = [np.array([one, one + turn]) for turn, one in enumerate(base)]
+        return LatencyStats.from_samples(file, FileSamples(rounds, [3.0], [4.0]), **known)
+
+
+@pytest.fixture
+def bench(monkeypatch, tmp_path, capsys):
+    """Runs the command on benches instead of devices: (status, JSON or None, standard error)."""
+
+    def call(*options, benches=(), sizes=(100, 110)):
+        named = {str(one): one for one in benches or (Bench(),)}
+        monkeypatch.setattr(_benchmark, "open_target", lambda name, arguments: named[name])
+        arguments = ["tf-wgsef", "benchmark"]
+        for number, size in enumerate(sizes):
+            path = tmp_path / f"{'ab'[number]}.tflite"
+            path.write_bytes(b"....TFL3".ljust(size, b"."))
+            arguments.append(str(path))
+        arguments += [part for name in named for part in ("--target", name)]
+        status = run(parse([*arguments, *map(str, options), "--json"]))
+        captured = capsys.readouterr()
+        return status, json.loads(captured.out) if captured.out else None, " ".join(captured.err.split())
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5%", 0.05), ("0.05", 0.05), (0.05, 0.05), (" 5 % ", 0.05), ("0", 0.0), ("0%", 0.0), ("1e-2", 0.01)],
+)
+def test_bounds(text, value):
+    assert parse_bound(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "%", "five", "-1%", "nan", "inf", "5%%", "1_0", None, "9" * 200])
+def test_no_bound(text):
+    with pytest.raises(InputError, match="as 5% or 0.05. Received"):
+        # Of 200 nines only the first are shown.
+        parse_bound(text if text != "9" * 200 else "x" * 200)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "bound", "bench_options", "verdict"),
+    [
+        ((100, 110), "5%", {}, "failed"),
+        ((100, 110), "0.05", {}, "failed"),
+        ((100, 110), "20%", {}, "passed"),
+        ((110, 100), "0", {}, "passed"),
+        ((100, 100), "0", {}, "passed"),
+        ((100, 104), "0", {"noise": 0.2}, "passed"),  # slower perhaps, but the interval does not show it
+        ((100, 200), "0", {"noise": 0.2}, "failed"),
+        ((100, 200), "5%", {"slow": 2.0}, "not judged"),
+    ],
+)
+def test_fail_above(bench, sizes, bound, bench_options, verdict):
+    status, values, said = bench("--fail-above", bound, benches=[Bench(**bench_options)], sizes=sizes)
+    assert values["fail_above"]["verdict"] == verdict
+    assert values["fail_above"]["bound"] == parse_bound(bound)
+    assert status == (verdict == "failed")
+    assert values["fail_above"]["text"] in said
+    last = said.rpartition("tf-wgsef: ")[2]
+    assert (last.startswith("local: failed: ") and "slower by more than" in last) == (verdict == "failed")
+
+
+def test_one_slow_device_fails_all_and_the_others_are_shown(bench):
+    status, values, said = bench("--fail-above", "5%", benches=[Bench("ssh://x", slow=9.0), Bench("local")])
+    assert status == 1
+    verdicts = {name: one["fail_above"]["verdict"] for name, one in values["targets"].items()}
+    assert verdicts == {"ssh://x": "not judged", "local": "failed"}
+
+
+def test_a_machine_that_slowed_down_claims_nothing(bench):
+    status, values, said = bench(benches=[Bench(slow=1.5)], sizes=(200, 100))
+    assert status == 0
+    assert values["throttled"] and not values["differs"]
+    assert said.count("; the machine slowed down by 53% meanwhile") == 2 and "faster" not in said
+
+
+def test_one_file_has_nothing_to_be_slower_than(bench):
+    status, values, said = bench("--fail-above", "5%", sizes=(100,))
+    assert (status, values) == (1, None)
+    assert "Expected two files for --fail-above" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], (1.5, 100)),
+        (["--preset", "quick"], (0.3, 20)),
+        (["--preset", "mlperf"], (60.0, 1024)),
+        (["--preset", "mlperf", "--seconds", 2], (2.0, 1024)),
+    ],
+)
+def test_presets(bench, options, expected):
+    one = Bench()
+    assert bench(*options, benches=[one])[0] == 0
+    assert (one.plans[0].min_seconds, one.plans[0].min_runs) == expected
+
+
+def read(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_samples_hold_every_run(bench, tmp_path):
+    path = tmp_path / "samples.csv"
+    status, values, said = bench("--samples", path, benches=[Bench("local"), Bench("ssh://x")])
+    assert status == 0 and "80 runs" in said
+    rows = read(path)
+    assert list(rows[0]) == ["target", "file", "round", "microseconds"]
+    assert [row["target"] for row in rows] == ["local"] * 40 + ["ssh://x"] * 40
+    second = [row for row in rows if row["target"] == "local" and row["file"].endswith("b.tflite")]
+    assert [int(row["round"]) for row in second] == [turn // 2 + 1 for turn in range(20)]
+    assert [float(row["microseconds"]) for row in second[-2:]] == [110.0, 119.0]
+    assert values["targets"]["local"]["b"]["round_runs"] == [2] * ROUNDS
+
+
+def test_samples_of_a_device_that_tells_none_and_of_one_that_was_lost(bench, tmp_path):
+    benches = [Bench("adb", silent=True), Bench("ssh://x", lost_after=3), Bench("ssh://y", lost_after=0)]
+    status, values, said = bench("--samples", tmp_path / "s.csv", benches=benches)
+    assert status == 1
+    assert "tells no single runs (adb)" in said and "ssh://x to stay" in said
+    assert {row["target"] for row in read(tmp_path / "s.csv")} == {"ssh://x"}
+    assert list(values["targets"]["ssh://y"]) == ["error"]
+
+
+def test_samples_replace_nothing_unasked(bench, tmp_path):
+    path = tmp_path / "samples.csv"
+    path.write_text("mine")
+    one = Bench()
+    status, _, said = bench("--samples", path, benches=[one])
+    assert (status, path.read_text(), one.plans) == (1, "mine", [])  # before anything was measured
+    assert "--overwrite" in said
+    assert bench("--samples", path, "--overwrite")[0] == 0
+    assert len(read(path)) == 40
+    assert bench("--samples", tmp_path / "samples.txt")[0] == 1
