@@ -1,11 +1,15 @@
 """``tf-wgsef benchmark`` on a device whose times are known: tables, files, verdicts, exit status."""
 
 import csv
+import html
 import json
+import pathlib
 
 import numpy as np
+import PIL.Image
 import pytest
 
+from tests.cli.schema import problems
 from tf_wgsef.cli import _benchmark, parse, run
 from tf_wgsef.errors import InputError, MeasurementError
 from tf_wgsef.measure import LatencyStats, Machine, Target, parse_bound
@@ -180,3 +184,61 @@ def test_samples_replace_nothing_unasked(bench, tmp_path):
     assert bench("--samples", path, "--overwrite")[0] == 0
     assert len(read(path)) == 40
     assert bench("--samples", tmp_path / "samples.txt")[0] == 1
+
+
+SCHEMA = json.loads((pathlib.Path(__file__).parents[2] / "docs" / "benchmark_schema.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes", "benches"),
+    [
+        ([], (100,), [Bench()]),
+        ([], (100, 110), [Bench(silent=True)]),
+        (["--fail-above", "5%"], (100, 110), [Bench("local"), Bench("ssh://x", slow=2.0)]),
+        (
+            [],
+            (100, 110),
+            [Bench("ssh://x", lost_after=3), Bench("y", lost_after=9), Bench("z", lost_after=0)],
+        ),
+        ([], (100,), [Bench("ssh://x", lost_after=3)]),
+    ],
+)
+def test_the_json_is_what_its_schema_says(bench, options, sizes, benches):
+    _, values, _ = bench(*options, sizes=sizes, benches=benches)
+    assert problems(values, SCHEMA, SCHEMA) == []
+    device = next(iter(values["targets"].values())) if "targets" in values else values
+    damaged = (device.get("a") or device)["conditions"]["before"]
+    damaged["temperature"] = "hot"
+    assert problems(values, SCHEMA, SCHEMA)
+
+
+def test_the_page_and_the_picture_show_every_device(bench, tmp_path):
+    benches = [Bench("local", noise=0.1), Bench("adb:<b>", silent=True), Bench("ssh://x", lost_after=3)]
+    page, picture = tmp_path / "page.html", tmp_path / "runs.png"
+    status, values, said = bench("--html", page, "--plot", picture, "--fail-above", "50%", benches=benches)
+    assert status == 1  # one device was lost; what was measured is on the page all the same
+    text = page.read_text()
+    assert all(f"<h2>{name}</h2>" in text for name in ("local", "adb:&lt;b&gt;", "ssh://x"))
+    assert text.count("<img") == 1 and "<script" not in text and 'src="http' not in text
+    assert html.escape(values["targets"]["local"]["text"]) in text
+    assert "Expected ssh://x to stay" in text and "passed: " in text
+    assert values["targets"]["local"]["a"]["sha256"] in text
+    assert "tf-wgsef benchmark" in text and "--target local" in text
+    image = PIL.Image.open(picture)
+    assert image.format == "PNG" and image.width > 1000
+    assert f"Written to {page}" in said.replace("\n", "")
+
+
+@pytest.mark.parametrize("option", ["--html", "--plot"])
+def test_pages_replace_nothing_unasked(bench, tmp_path, option):
+    path = tmp_path / {"--html": "page.html", "--plot": "runs.png"}[option]
+    path.write_text("mine")
+    one = Bench()
+    assert bench(option, path, benches=[one])[0] == 1
+    assert path.read_text() == "mine" and not one.plans
+    assert bench(option, path.with_suffix(".txt"), benches=[one])[0] == 1
+
+
+def test_one_file_has_a_page_too(bench, tmp_path):
+    assert bench("--html", tmp_path / "one.html", sizes=(100,))[0] == 0
+    assert "Measured on 1 device;" in (tmp_path / "one.html").read_text()

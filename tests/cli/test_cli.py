@@ -182,6 +182,15 @@ def test_benchmark_compares_two_files(files, capsys):
     assert "small.tflite" in captured.err
 
 
+def test_benchmark_with_accuracy_and_a_page(files, tmp_path, capsys):
+    pair = [files / "sparse.tflite", files / "small.tflite"]
+    options = ["--accuracy", files / "test.npz", "--preset", "quick", "--html", tmp_path / "page.html"]
+    assert call("benchmark", *pair, *options, "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["accuracies"] == [1.0, 1.0]
+    assert "100.00%" in captured.err and "100.00 %" in (tmp_path / "page.html").read_text()
+
+
 def test_report_of_two_models_and_its_second_showing(files, tmp_path, capsys):
     out = tmp_path / "report"
     pair = [files / "sparse.keras", files / "small.keras"]
@@ -233,6 +242,8 @@ def bad_inputs(files, tmp_path):
         (["benchmark", tmp_path / "empty.tflite"], "is empty"),
         (["benchmark", small, "--threads", 0], "threads"),
         (["benchmark", small, "--target", "toaster"], "target"),
+        (["benchmark", small, "--accuracy", tmp_path / "no_y.npz"], "arrays x and y"),
+        (["benchmark", small, small, "--fail-above", "much"], "as 5% or 0.05"),
         (["report", tmp_path / "report.json"], "schema"),
         (["report", sparse, sparse, "--output", folder], "new or empty"),
         (["report", sparse, sparse, "--test", tmp_path / "no_y.npz"], "arrays x and y"),
@@ -244,7 +255,7 @@ def bad_inputs(files, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("index", range(25))
+@pytest.mark.parametrize("index", range(27))
 def test_bad_input_gets_one_line_and_loses_nothing(index, files, tmp_path, capsys):
     arguments, message = bad_inputs(files, tmp_path)[index]
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

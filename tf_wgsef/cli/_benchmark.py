@@ -1,6 +1,7 @@
 """``tf-wgsef benchmark``: the latency of one file, or of two in turns, on one device or several."""
 
 from tf_wgsef.cli._benchmark_device import DeviceResult
+from tf_wgsef.cli._benchmark_files import add_file_options, check_files, write_files
 from tf_wgsef.cli._devices import add_device_options, open_target
 from tf_wgsef.cli._partly import PartlyDoneError
 
@@ -34,8 +35,12 @@ def add_arguments(parser) -> None:
         help="exit with 1 if the second file is slower than the first by more than this, 5%% or 0.05: if the "
         "lower end of the 99 %% interval of its time over the first's lies above (for use in CI)",
     )
-    parser.add_argument("--samples", metavar="FILE", help="write every timed run there: a .csv file")
-    parser.add_argument("--overwrite", action="store_true", help="replace the output files")
+    parser.add_argument(
+        "--accuracy",
+        metavar="DATA",
+        help="an .npz file with x and y: also the share of right answers of each file, on this machine",
+    )
+    add_file_options(parser)
     parser.add_argument("--keep", action="store_true", help="leave the copied files on the device")
     add_device_options(parser)
 
@@ -47,10 +52,11 @@ def run(arguments, out, err) -> dict:
     bound = _check(arguments)
     names = arguments.target or ["local"]
     targets = [open_target(name, arguments) for name in dict.fromkeys(names)]
+    accuracies = _accuracies(arguments, err)
     results = []
     for target in targets:
         stats, error = _measure(arguments, target, err)
-        results.append(DeviceResult(str(target), stats, error=error, bound=bound))
+        results.append(DeviceResult(str(target), stats, error=error, bound=bound, accuracies=accuracies))
         results[-1].print_table(out)
         if getattr(target, "kept_folder", ""):
             err.print(f"Kept on {target}: {target.kept_folder}", markup=False, highlight=False)
@@ -58,8 +64,7 @@ def run(arguments, out, err) -> dict:
     measured = [one for one in results if one.stats]
     if not measured:
         raise MeasurementError(failures)
-    if arguments.samples:
-        _write(arguments, [one.shown() for one in measured], out)
+    write_files(arguments, measured, out, err)
     values = {one.target: one.to_dict() for one in results}
     if any(one.error for one in results):
         raise PartlyDoneError(failures, {"targets": values})
@@ -73,13 +78,8 @@ def _check(arguments):
     """Checks what can be known before long work; returns how much slower the second file may be."""
     from tf_wgsef.errors import InputError
     from tf_wgsef.measure import parse_bound
-    from tf_wgsef.output_files import check_new_file
 
-    for path, ending in ((arguments.samples, ".csv"),):
-        if path is not None and not path.endswith(ending):
-            raise InputError(f"Expected a file that ends in {ending}. Received: {path!r}.")
-        if path is not None:
-            check_new_file(path, overwrite=arguments.overwrite)
+    check_files(arguments)
     if arguments.fail_above is None:
         return None
     if arguments.other is None:
@@ -115,13 +115,14 @@ def _measure(arguments, target, err):
     return list(found.values()), ""
 
 
-def _write(arguments, devices, out):
-    """Writes the files that were asked for."""
-    from tf_wgsef.output_files import new_file
-    from tf_wgsef.report import write_samples
+def _accuracies(arguments, err):
+    """The share of right answers of each file, here; () if nobody asked."""
+    if not arguments.accuracy:
+        return ()
+    with err.status("Computing accuracies"):
+        from tf_wgsef.convert import accuracy
+        from tf_wgsef.workflows._files import load_labelled
 
-    with new_file(arguments.samples, overwrite=arguments.overwrite) as path:
-        count = write_samples(path, devices)
-    silent = [device.target for device in devices if not all(one.samples.size for one in device.files)]
-    missing = f"; benchmark_model tells no single runs ({', '.join(silent)})" if silent else ""
-    out.print(f"Written to {arguments.samples}: {count} runs{missing}.", markup=False, highlight=False)
+        x, y = load_labelled(arguments.accuracy)
+        paths = [path for path in (arguments.file, arguments.other) if path]
+        return tuple(accuracy(path, x, y, threads=arguments.threads) for path in paths)

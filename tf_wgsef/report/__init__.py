@@ -5,6 +5,8 @@ from tf_wgsef.report._channel_graph_plot import plot_channel_graph as plot_chann
 from tf_wgsef.report._device_latency import DeviceLatency as DeviceLatency
 from tf_wgsef.report._device_latency import FileLatency as FileLatency
 from tf_wgsef.report._device_latency_csv import write_samples as write_samples
+from tf_wgsef.report._device_latency_page import render_devices_html as render_devices_html
+from tf_wgsef.report._device_latency_plot import render_devices_png as render_devices_png
 from tf_wgsef.report._explain import explain_latency as explain_latency
 from tf_wgsef.report._html import render_html as render_html
 from tf_wgsef.report._latency_plot import render_latency_png as render_latency_png
