@@ -12,7 +12,7 @@ import pytest
 from tests.cli.schema import problems
 from tf_wgsef.cli import _benchmark, parse, run
 from tf_wgsef.errors import InputError, MeasurementError
-from tf_wgsef.measure import LatencyStats, Machine, Target, parse_bound
+from tf_wgsef.measure import LatencyStats, Machine, Operator, Target, parse_bound
 from tf_wgsef.measure._sampling import FileSamples
 
 ROUNDS = 10
@@ -21,8 +21,9 @@ ROUNDS = 10
 class Bench(Target):
     """Runs a file for as many microseconds as it has bytes; its later rounds ``slow`` times as long."""
 
-    def __init__(self, name="local", *, slow=1.0, noise=0.0, silent=False, lost_after=None):
+    def __init__(self, name="local", *, slow=1.0, noise=0.0, silent=False, lost_after=None, operators=()):
         self.name, self.slow, self.noise, self.silent, self.lost_after = name, slow, noise, silent, lost_after
+        self.operators = tuple(Operator(*one) for one in operators)
         self.plans = []
 
     def __str__(self):
@@ -43,6 +44,7 @@ class Bench(Target):
         base = len(file.content) * np.where(np.arange(count) < count / 2, 1.0, self.slow)
         base = base * np.exp(self.noise * rng.standard_normal(count))
         known = {"threads": 1, "target": self.name, "runtime": "fake 1", "delegate": "none", "session": "s"}
+        known["operators"] = self.operators
         known["machine"] = Machine(cpu="toy")
         if self.silent:
             sums = dict.fromkeys(("min", "max", "std", "runs", "load", "first_invoke"))
@@ -210,6 +212,19 @@ def test_the_json_is_what_its_schema_says(bench, options, sizes, benches):
     damaged = (device.get("a") or device)["conditions"]["before"]
     damaged["temperature"] = "hot"
     assert problems(values, SCHEMA, SCHEMA)
+
+
+def test_times_per_operator_or_why_there_are_none(bench, tmp_path):
+    page = tmp_path / "page.html"
+    profiled, plain = Bench("adb", operators=[("CONV_2D", "<conv>", 30.0, 0.75)]), Bench("local")
+    status, values, said = bench("--operators", "--html", page, benches=[profiled, plain])
+    assert status == 0 and profiled.plans[0].operators
+    assert problems(values, SCHEMA, SCHEMA) == []
+    told = {"kind": "CONV_2D", "name": "<conv>", "microseconds": 30.0, "share": 0.75}
+    assert values["targets"]["adb"]["a"]["operators"] == [told]
+    assert "the Python runtime offers none; tf-wgsef latency-table" in said
+    assert "CONV_2D" in said and "<conv>" in said and "75.0%" in said
+    assert "<td>&lt;conv&gt;</td><td>30.0 µs</td><td>75.0 %</td>" in page.read_text()
 
 
 def test_the_page_and_the_picture_show_every_device(bench, tmp_path):

@@ -29,6 +29,11 @@ echo "avg=$((size+1)) std=2 p5=1 median=$size p95=2"
 echo
 printf 'INFO: Inference timings in us: Init: 777, First inference: 99999, Warmup (avg): 99999, '
 echo "Inference (avg): $((size+1))"
+case "$*" in *--enable_op_profiling=true*)
+echo "INFO: Operator-wise Profiling Info for Regular Benchmark Runs:"
+echo "============================== Run Order =============================="
+echo "    CONV_2D   0.100   0.030  60.000%  60.000%   0.000   1   [conv]:0"
+echo "    ADD   0.100   0.010  40.000%  100.000%   0.000   2   [sum]:1";; esac
 """
 
 
@@ -146,6 +151,19 @@ def test_an_android_before_7_measures_too(server, tool, tiny_tflite, tmp_path):
         with pytest.raises(MeasurementError, match="no timings, but 'ERROR: Failed to load model'"):
             measure(tiny_tflite, target=AdbTarget(benchmark_model=tool), **SHORT)
         assert sorted(old.left()) == ["calls", "turns"]
+
+
+def test_times_per_operator_come_from_a_run_of_their_own(phone, tool, tiny_tflite):
+    stats = measure(tiny_tflite, target=AdbTarget(benchmark_model=tool), operators=True, **SHORT)
+    found = [(one.kind, one.name, one.microseconds, one.share) for one in stats.operators]
+    assert found == [
+        ("CONV_2D", "conv:0", 30.0, pytest.approx(0.6)),
+        ("ADD", "sum:1", 20.0, pytest.approx(0.4)),
+    ]
+    profiled = ["--enable_op_profiling=true" in call for call in calls(phone)]
+    assert profiled == [False] * 8 + [True]
+    assert stats.runs == 8 * 50  # the run with the profiler, which slows it, is not among them
+    assert LatencyStats.from_dict(json.loads(json.dumps(stats.to_dict()))) == stats
 
 
 def test_two_phones_on_the_command_line(phone, server, tool, tiny_path, tmp_path, capsys):

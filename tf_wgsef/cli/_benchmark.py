@@ -40,6 +40,12 @@ def add_arguments(parser) -> None:
         metavar="DATA",
         help="an .npz file with x and y: also the share of right answers of each file, on this machine",
     )
+    parser.add_argument(
+        "--operators",
+        action="store_true",
+        help="the ten operators that take most time, where --benchmark-model measures; the Python runtime "
+        "tells none (tf-wgsef latency-table measures layers on their own)",
+    )
     add_file_options(parser)
     parser.add_argument("--keep", action="store_true", help="leave the copied files on the device")
     add_device_options(parser)
@@ -56,7 +62,8 @@ def run(arguments, out, err) -> dict:
     results = []
     for target in targets:
         stats, error = _measure(arguments, target, err)
-        results.append(DeviceResult(str(target), stats, error=error, bound=bound, accuracies=accuracies))
+        asked = {"bound": bound, "accuracies": accuracies, "operators": arguments.operators}
+        results.append(DeviceResult(str(target), stats, error=error, **asked))
         results[-1].print_table(out)
         if getattr(target, "kept_folder", ""):
             err.print(f"Kept on {target}: {target.kept_folder}", markup=False, highlight=False)
@@ -108,6 +115,7 @@ def _measure(arguments, target, err):
                 preset=arguments.preset,
                 threads=arguments.threads,
                 min_seconds=arguments.seconds,
+                operators=arguments.operators,
                 progress=lambda share: bar.update(task, completed=share),
             )
         except MeasurementError as error:

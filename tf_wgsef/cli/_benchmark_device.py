@@ -15,6 +15,7 @@ class DeviceResult:
         error: why it stopped early; "" if it did not.
         bound: how much slower the second file may be; None if nobody asked.
         accuracies: the share of right answers per file, on this machine.
+        operators: whether times per operator were asked for.
     """
 
     target: str
@@ -22,6 +23,7 @@ class DeviceResult:
     error: str = ""
     bound: float | None = None
     accuracies: tuple[float, ...] = ()
+    operators: bool = False
 
     def __post_init__(self):
         from tf_wgsef.measure import LatencyComparison, judge_slower
@@ -55,6 +57,10 @@ class DeviceResult:
         lines += [self.verdict.text] if self.verdict else []
         if self.accuracies and self.target != "local":
             lines.append("accuracy was computed on this machine's runtime, not on the device")
+        if self.operators and not any(one.operators for one in self.stats):
+            tool = self.stats[0].runtime.startswith("benchmark_model")
+            why = "this benchmark_model printed none" if tool else "the Python runtime offers none"
+            lines.append(f"no times per operator: {why}; tf-wgsef latency-table measures layers on their own")
         return lines
 
     def print_table(self, out) -> None:
@@ -77,6 +83,9 @@ class DeviceResult:
             cells += [f"{self.accuracies[index]:.2%}"] if self.accuracies else []
             table.add_row(Text(one_line(one.name)), *cells)
         out.print(table)
+        for one in self.stats:
+            if one.operators:
+                out.print(_operator_table(one))
         facts = "; ".join(f"{name} {text}" for name, text in self.stats[0].conditions.facts.items())
         for line in (facts, *self.notes()):
             if line:
@@ -107,7 +116,13 @@ class DeviceResult:
             target=self.target,
             device=self.device,
             files=tuple(
-                FileLatency(name=one.name, latency=one.to_dict(), samples=one.samples, accuracy=accuracy)
+                FileLatency(
+                    name=one.name,
+                    latency=one.to_dict(),
+                    samples=one.samples,
+                    accuracy=accuracy,
+                    operators=tuple(dataclasses.astuple(operator) for operator in one.operators),
+                )
                 for one, accuracy in zip(self.stats, accuracies, strict=True)
             ),
             interval=(pair.low, pair.ratio, pair.high) if pair else None,
@@ -115,6 +130,21 @@ class DeviceResult:
             notes=tuple([*self.notes(), *([self.error] if self.error else [])]),
             facts=self.stats[0].conditions.facts,
         )
+
+
+def _operator_table(stats):
+    from rich.table import Table
+    from rich.text import Text
+
+    from tf_wgsef.measure import one_line
+
+    table = Table(title=Text(one_line(f"operators of {stats.name}")), title_justify="left")
+    for name in ("operator", "name", "microseconds", "share"):
+        table.add_column(name, justify="left" if name in ("operator", "name") else "right")
+    for one in stats.operators:
+        words = (Text(one_line(text, limit=60)) for text in (one.kind, one.name))
+        table.add_row(*words, f"{one.microseconds:.1f}", f"{one.share:.1%}")
+    return table
 
 
 def _number(value):

@@ -36,5 +36,6 @@ from ._stats import LatencyStats as LatencyStats
 from ._targets import LocalTarget as LocalTarget
 from ._targets import Target as Target
 from ._text import one_line as one_line
+from ._tool_profile import Operator as Operator
 
 make_callable(__name__)

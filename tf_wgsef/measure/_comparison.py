@@ -173,6 +173,7 @@ def compare_latency(
     warmup_seconds: float | None = None,
     rounds: int | None = None,
     seed: int = SamplingPlan.seed,
+    operators: bool = False,
     confidence: float = 0.99,
     progress: Callable[[float], None] | None = None,
 ) -> LatencyComparison:
@@ -192,6 +193,7 @@ def compare_latency(
         warmup_seconds: seconds of untimed runs of each file at the start.
         rounds: how often the files take turns, at least 8; each is loaded afresh in each round.
         seed: seed of the random inputs and of the bootstrap.
+        operators: as in ``measure``.
         confidence: of the interval of the ratio, in (0, 1).
         progress: called with the share done, in [0, 1].
 
@@ -212,6 +214,7 @@ def compare_latency(
         warmup_seconds=warmup_seconds,
         rounds=rounds,
         seed=seed,
+        operators=operators,
     )
     _check_rounds(plan.rounds)
     stats = measure_interleaved(

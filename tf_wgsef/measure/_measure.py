@@ -23,6 +23,7 @@ def measure(
     warmup_seconds: float | None = None,
     rounds: int | None = None,
     seed: int = SamplingPlan.seed,
+    operators: bool = False,
     name: str | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> LatencyStats:
@@ -44,6 +45,8 @@ def measure(
         warmup_seconds: seconds of untimed runs at the start.
         rounds: how often the file is loaded afresh; the runs are spread over these rounds.
         seed: seed of the random inputs (floats N(0, 1), quantized integers over their full range).
+        operators: whether to ask for times per operator (``LatencyStats.operators``): the native tool runs
+            each file once more for them, after the rounds; the Python runtime offers none.
         name: what reports call the file; its file name by default.
         progress: called with the share done, in [0, 1].
 
@@ -62,6 +65,7 @@ def measure(
         warmup_seconds=warmup_seconds,
         rounds=rounds,
         seed=seed,
+        operators=operators,
     )
     device = resolve_target(target)
     return device.run([read_model_file(tflite, name=name)], plan, progress=progress)[0]
@@ -78,6 +82,7 @@ def measure_interleaved(
     warmup_seconds: float | None = None,
     rounds: int | None = None,
     seed: int = SamplingPlan.seed,
+    operators: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, LatencyStats]:
     """Returns the latency of several files that take turns in short rounds, in microseconds.
@@ -95,6 +100,8 @@ def measure_interleaved(
         warmup_seconds: seconds of untimed runs of each file at the start.
         rounds: how often the files take turns, each loaded afresh.
         seed: seed of the random inputs.
+        operators: whether to ask for times per operator (``LatencyStats.operators``): the native tool runs
+            each file once more for them, after the rounds; the Python runtime offers none.
         progress: called with the share done, in [0, 1].
 
     Raises:
@@ -117,6 +124,7 @@ def measure_interleaved(
         warmup_seconds=warmup_seconds,
         rounds=rounds,
         seed=seed,
+        operators=operators,
     )
     device = resolve_target(target)
     checked = [read_model_file(tflite, name=name) for name, tflite in files.items()]

@@ -29,6 +29,7 @@ class SamplingPlan:
         warmup_seconds: seconds of untimed runs of each file before the first round.
         rounds: how often the files take turns; each is loaded afresh in each round.
         seed: seed of the random inputs.
+        operators: whether to ask for times per operator, which only the native tool tells.
 
     Raises:
         InputError: if a number is out of range.
@@ -43,12 +44,17 @@ class SamplingPlan:
     warmup_seconds: float = 0.3
     rounds: int = 30
     seed: int = 0
+    operators: bool = False
 
     def __post_init__(self):
         for name in ("threads", "min_runs", "rounds"):
             check_positive_int(name, getattr(self, name))
         for name in ("min_seconds", "warmup_seconds"):
             check_non_negative(name, getattr(self, name))
+        if not isinstance(self.operators, bool):
+            raise InputError(
+                f"Expected `operators` as True or False. Received: operators={self.operators!r}."
+            )
         whole = isinstance(self.seed, numbers.Integral) and not isinstance(self.seed, bool)
         if not whole or self.seed < 0:
             raise InputError(

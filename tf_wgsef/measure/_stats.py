@@ -11,10 +11,11 @@ from ._conditions import Conditions
 from ._machine import Machine
 from ._model_file import ModelFile
 from ._sampling import FileSamples
+from ._tool_profile import Operator
 
 _PERCENTILES = (50, 90, 95, 99)
 # What may be missing: raw samples take much room, and earlier versions did not know the others.
-_NOT_ALWAYS = {"samples", "conditions", "round_runs"}
+_NOT_ALWAYS = {"samples", "conditions", "round_runs", "operators"}
 # The rounds of an otherwise idle machine stay within a few percent; a busy one moves by ten and more, which
 # the pairing of rounds cancels. Beyond a quarter the two files met different machines.
 _NOTED, _CLAIMED = 1.1, 1.25
@@ -49,6 +50,7 @@ class LatencyStats:
         session: one random name for all files that took turns in one run.
         round_medians: the median of each round, ``(rounds,)``.
         conditions: temperature, clock, cores and memory, before and after, where the system shows them.
+        operators: the ten operators that took most time, if they were asked for and the tool tells.
         round_runs: the runs of each round in ``samples``, ``(rounds,)``; empty where they are not told.
         samples: all timed runs in order, ``(runs,)``; empty when read back without them.
     """
@@ -76,6 +78,7 @@ class LatencyStats:
     session: str
     round_medians: tuple[float, ...] = dataclasses.field(repr=False)
     conditions: Conditions = Conditions()
+    operators: tuple[Operator, ...] = dataclasses.field(default=(), repr=False)
     round_runs: tuple[int, ...] = dataclasses.field(default=(), repr=False)
     samples: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 
@@ -165,6 +168,7 @@ class LatencyStats:
         values["conditions"] = dataclasses.asdict(self.conditions)
         values["round_medians"] = list(self.round_medians)
         values["round_runs"] = list(self.round_runs)
+        values["operators"] = [dataclasses.asdict(one) for one in self.operators]
         values["samples"] = self.samples.tolist()
         if not samples:
             del values["samples"]
@@ -197,6 +201,7 @@ class LatencyStats:
             values["conditions"] = Conditions.from_dict(values["conditions"])
         values["round_medians"] = tuple(values["round_medians"])
         values["round_runs"] = tuple(values.get("round_runs", ()))
+        values["operators"] = tuple(Operator.from_dict(one) for one in values.get("operators", ()))
         values["samples"] = np.array(values.get("samples", ()), dtype="float64")
         return cls(**values)
 

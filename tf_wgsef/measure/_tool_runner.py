@@ -17,6 +17,7 @@ from ._shell import Shell
 from ._stats import LatencyStats
 from ._text import one_line
 from ._tool_log import ToolRound, read_log
+from ._tool_profile import read_profile
 
 _RUN = 'if command -v timeout >/dev/null; then timeout "$@" 2>&1; else shift; "$@" 2>&1; fi; exit $?'
 # Share of a round that a freshly started tool runs untimed, as at home (``_sampling``).
@@ -62,6 +63,11 @@ def run_tool(
                 if progress:
                     progress((turn + (done + 1) / len(files)) / plan.rounds)
         after = take_reading(shell)
+        operators = [()] * len(files)
+        for index in range(len(files)) if plan.operators else ():
+            left = max(1, round(end - time.monotonic()))
+            options = _options(plan, f"{folder}/{index}.tflite", first=False, seconds=left)
+            operators[index] = _profile(shell, [*command, *options, "--enable_op_profiling=true"], left)
     except MeasurementError as error:
         complete = min(len(one) for one in rounds)
         if complete:
@@ -69,7 +75,8 @@ def run_tool(
             error.measured = tuple(_stats(files, kept, context, Conditions(before)))
             error.args = (f"{error} {complete} of {plan.rounds} rounds were measured and are kept.",)
         raise
-    return _stats(files, rounds, context, Conditions(before, after))
+    found = _stats(files, rounds, context, Conditions(before, after))
+    return [dataclasses.replace(one, operators=told) for one, told in zip(found, operators, strict=True)]
 
 
 def _options(plan, path, *, first, seconds):
@@ -101,6 +108,16 @@ def _run_once(shell, command, file, seconds):
         f"Expected {shell.label} to {problem}. Received: no timings, but {one_line(' '.join(last))!r} at the "
         f"end. Run it there by hand and check that it is the tool of TensorFlow Lite or LiteRT."
     )
+
+
+def _profile(shell, command, seconds):
+    """The operators that took most time; () of a tool that does not tell."""
+    with shell.start(["sh", "-c", _RUN, "sh", str(seconds), *command], seconds=seconds + 30) as call:
+        text = "\n".join(call.lines())
+        status, complaint = call.finish()
+    if shell.lost(status, complaint):
+        raise shell.error(status, complaint, "tell times per operator")
+    return read_profile(text)
 
 
 def _stats(files, rounds, context, conditions):
