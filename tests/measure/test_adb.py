@@ -119,7 +119,8 @@ def test_big_cores_and_chosen_cores(phone, tool, tiny_tflite):
     phone.program(
         "taskset", 'echo "$1" >> "$TASKS"; shift; exec "$@"'.replace("$TASKS", str(phone.disk / "masks"))
     )
-    measure(tiny_tflite, target=AdbTarget(benchmark_model=tool, cores=[4, 5, 6, 7]), **SHORT)
+    stats = measure(tiny_tflite, target=AdbTarget(benchmark_model=tool, cores=[4, 5, 6, 7]), **SHORT)
+    assert stats.conditions.before.cores == stats.conditions.after.cores == (4, 5, 6, 7)
     assert set((phone.disk / "masks").read_text().split()) == {"f0"}
     (phone.disk / "masks").unlink()
     # Four slow cores, three fast ones, and one that is faster still.

@@ -8,6 +8,7 @@ import pytest
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.measure import Conditions, LatencyStats, Machine, ModelFile, Reading, measure
+from tf_wgsef.measure._device_facts import take_reading
 from tf_wgsef.measure._tool_log import read_log
 
 ZONE = "/sys/class/thermal/thermal_zone{}/temp"
@@ -38,6 +39,7 @@ def cooler(number, kind, state):
         ({PI: "throttled"}, {}),
         ({EVENTS.format(0): "7\n", EVENTS.format(1): "5\n"}, {"throttle_events": 12}),
         ({CLOCK.format(0): "1000000\n", CLOCK.format(1): "3000000\n"}, {"megahertz": 2000.0}),
+        ({CLOCK.format(0): "0\n", CLOCK.format(1): "9" * 14}, {}),
     ],
 )
 def test_what_the_files_say(files, expected):
@@ -47,6 +49,37 @@ def test_what_the_files_say(files, expected):
 def test_the_frequency_is_that_of_the_cores_in_use():
     files = {CLOCK.format(core): str(1_000_000 * (core + 1)) for core in range(4)}
     assert Reading.from_files(files, (2, 3)).megahertz == 3500.0
+
+
+class Answering:
+    """A device that prints ``text`` whatever it is asked."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def run(self, arguments, *, to):
+        return self.text
+
+
+def test_what_a_device_without_our_python_shows():
+    lines = [f"tf_wgsef file {ZONE.format(0)} 48312", "Welcome", f"tf_wgsef file {CLOCK.format(5)} 1800000"]
+    lines += [f"tf_wgsef file {CLOCK.format(0)} 600000", f"tf_wgsef file {PI} 50004"]
+    found = take_reading(Answering("\n".join(lines)), (4, 5))
+    assert found == Reading(temperature=48.312, throttled=True, megahertz=1800.0, cores=(4, 5))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        f"tf_wgsef file {ZONE.format(0)} \x1b[2J",
+        f"tf_wgsef file {ZONE.format(0)} {'9' * 5000}",
+        f"tf_wgsef file /etc{ZONE.format(0)} 50000",
+        f"x tf_wgsef file {ZONE.format(0)} 50000",
+    ],
+)
+def test_a_device_that_shows_nonsense(text):
+    assert take_reading(Answering(text)) == Reading()
 
 
 @pytest.mark.parametrize(

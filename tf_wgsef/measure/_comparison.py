@@ -109,7 +109,12 @@ class LatencyComparison:
                 f"{b} is {1 / self.ratio:.2f}x slower than {a} "
                 f"({1 / self.high:.2f}-{1 / self.low:.2f}, {percent} % interval)"
             )
-        return text + max(self.a, self.b, key=lambda one: (bool(one.slowdown), one.drift)).caveat
+        return text + self.caveat
+
+    @property
+    def caveat(self) -> str:
+        """What every report of this must say (``LatencyStats.caveat``), of the file that it struck most."""
+        return max(self.a, self.b, key=lambda one: (bool(one.slowdown), one.drift)).caveat
 
     def to_dict(self, *, samples: bool = False) -> dict:
         """Returns the values as plain Python, ready for JSON.

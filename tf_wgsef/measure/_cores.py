@@ -51,6 +51,22 @@ def pin_command(shell: Shell, cores: tuple[int, ...] | str | None) -> list[str]:
     return ["taskset", f"{sum(1 << one for one in cores):x}"]
 
 
+def pinned_cores(command: Sequence[str]) -> tuple[int, ...]:
+    """Returns the cores that ``pin_command`` put before a program; () if it may use all.
+
+    Args:
+        command: the program's arguments with those of ``pin_command`` before them.
+
+    Example:
+        >>> pinned_cores(["taskset", "31", "benchmark_model"])
+        (0, 4, 5)
+    """
+    if command[0] != "taskset":
+        return ()
+    mask = int(command[1], 16)
+    return tuple(core for core in range(mask.bit_length()) if mask >> core & 1)
+
+
 def _big_cores(shell):
     text = shell.run(["sh", "-c", _SPEEDS], to="tell the speed of its cores")
     found = (_SPEED.fullmatch(line) for line in text.splitlines())

@@ -29,19 +29,19 @@ exit 0"""
 _SHOWN = re.compile(r"tf_wgsef file (/sys/\S{1,120}) (.{1,60})")
 
 
-def take_reading(shell: Shell) -> Reading:
+def take_reading(shell: Shell, cores: tuple[int, ...] = ()) -> Reading:
     """Returns what the device behind ``shell`` shows of its heat and clock.
 
     Args:
         shell: the device.
+        cores: those that the measuring program may use; empty if that is unknown.
 
     Raises:
         MeasurementError: if it cannot be asked.
     """
-    found = (
-        _SHOWN.fullmatch(line) for line in shell.run(["sh", "-c", _SHOW], to="tell its heat").splitlines()
-    )
-    return Reading.from_files({one[1]: one[2] for one in found if one})
+    text = shell.run(["sh", "-c", _SHOW], to="tell its heat")
+    found = (_SHOWN.fullmatch(line) for line in text.splitlines())
+    return Reading.from_files({one[1]: one[2] for one in found if one}, cores)
 
 
 def read_machine(shell: Shell) -> Machine:

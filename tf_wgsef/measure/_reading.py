@@ -25,6 +25,7 @@ _COUNT = re.compile(r"\d{1,15}", re.ASCII)
 # Beyond these a sensor tells something else.
 _DEGREES = (-40, 150)
 _MOST_CORES = 1 << 16
+_MOST_KILOHERTZ = 10**9
 _MOST_BYTES = 1 << 60
 
 
@@ -77,7 +78,9 @@ class Reading:
         zones = [value / 1000 for path, value in numbers.items() if path.endswith("/temp")]
         zones = [one for one in zones if 0 < one < _DEGREES[1]]
         clocks = {
-            path: value for path, value in numbers.items() if path.endswith("/scaling_cur_freq") and value
+            path: value
+            for path, value in numbers.items()
+            if path.endswith("/scaling_cur_freq") and 0 < value < _MOST_KILOHERTZ
         }
         used = [f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq" for core in cores]
         speeds = [clocks[path] for path in used if path in clocks] or list(clocks.values())
@@ -110,7 +113,7 @@ class Reading:
         checks = (
             values["throttled"] in (None, True, False) and type(values["throttled"]) in (bool, type(None)),
             _number_or_none(values["temperature"], *_DEGREES),
-            _number_or_none(values["megahertz"], 0, 1e6),
+            _number_or_none(values["megahertz"], 0, _MOST_KILOHERTZ / 1e3),
             _count_or_none(values["throttle_events"], _MOST_BYTES),
             _count_or_none(values["peak_memory"], _MOST_BYTES),
             all(_count_or_none(one, _MOST_CORES) and one is not None for one in cores),

@@ -10,6 +10,7 @@ import numpy as np
 from tf_wgsef.errors import MeasurementError
 
 from ._conditions import TOOL_MEMORY, Conditions
+from ._cores import pinned_cores
 from ._device_facts import read_machine, take_reading
 from ._model_file import ModelFile
 from ._plan import SamplingPlan
@@ -52,7 +53,8 @@ def run_tool(
     rounds = [[] for _ in files]
     end = time.monotonic() + seconds
     context = {"target": shell.label, "machine": machine, "threads": plan.threads}
-    before = take_reading(shell)
+    cores = pinned_cores(command)
+    before = take_reading(shell, cores)
     try:
         for turn in range(plan.rounds):
             order = range(len(files)) if turn % 2 == 0 else reversed(range(len(files)))
@@ -62,12 +64,10 @@ def run_tool(
                 rounds[index].append(_run_once(shell, [*command, *options], files[index], left))
                 if progress:
                     progress((turn + (done + 1) / len(files)) / plan.rounds)
-        after = take_reading(shell)
+        after = take_reading(shell, cores)
         operators = [()] * len(files)
-        for index in range(len(files)) if plan.operators else ():
-            left = max(1, round(end - time.monotonic()))
-            options = _options(plan, f"{folder}/{index}.tflite", first=False, seconds=left)
-            operators[index] = _profile(shell, [*command, *options, "--enable_op_profiling=true"], left)
+        if plan.operators:
+            operators = _profile(shell, folder, files, plan, command=command, end=end)
     except MeasurementError as error:
         complete = min(len(one) for one in rounds)
         if complete:
@@ -110,14 +110,20 @@ def _run_once(shell, command, file, seconds):
     )
 
 
-def _profile(shell, command, seconds):
-    """The operators that took most time; () of a tool that does not tell."""
-    with shell.start(["sh", "-c", _RUN, "sh", str(seconds), *command], seconds=seconds + 30) as call:
-        text = "\n".join(call.lines())
-        status, complaint = call.finish()
-    if shell.lost(status, complaint):
-        raise shell.error(status, complaint, "tell times per operator")
-    return read_profile(text)
+def _profile(shell, folder, files, plan, *, command, end):
+    """The operators that took most time in each file; () of a tool that does not tell."""
+    found = []
+    for index in range(len(files)):
+        left = max(1, round(end - time.monotonic()))
+        options = _options(plan, f"{folder}/{index}.tflite", first=False, seconds=left)
+        run = ["sh", "-c", _RUN, "sh", str(left), *command, *options, "--enable_op_profiling=true"]
+        with shell.start(run, seconds=left + 30) as call:
+            text = "\n".join(call.lines())
+            status, complaint = call.finish()
+        if shell.lost(status, complaint):
+            raise shell.error(status, complaint, "tell times per operator")
+        found.append(read_profile(text))
+    return found
 
 
 def _stats(files, rounds, context, conditions):

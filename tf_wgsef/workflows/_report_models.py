@@ -154,7 +154,7 @@ def _compare(stats: dict, before: str, after: str) -> Comparison:
         high=result.high,
         confidence=result.confidence,
         claims_difference=result.differs,
-        note="files measured in turns, in one run",
+        note=f"files measured in turns, in one run{result.caveat}",
     )
 
 
