@@ -1,4 +1,4 @@
-"""What a system shows of its heat, clock and memory, from recorded files of such systems."""
+"""What a system shows of its heat, clock and memory, from files made after their documentation."""
 
 import dataclasses
 import json

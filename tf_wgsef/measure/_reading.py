@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from tf_wgsef.validation import is_finite_number
 
 # Files of Linux's sysfs (its documentation: driver-api/thermal/sysfs-api, admin-guide/pm/cpufreq). Counts of
-# throttling are x86's (Intel). The last is the Raspberry Pi's firmware (bits as `vcgencmd get_throttled`).
+# throttling are x86's (Intel). The last is the Raspberry Pi's firmware (bits as `vcgencmd get_throttled`; its
+# path is not yet verified on a board).
 READ_FILES = (
     "/sys/class/thermal/thermal_zone*/temp",
     "/sys/class/thermal/cooling_device*/type",
