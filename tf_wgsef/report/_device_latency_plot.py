@@ -19,6 +19,8 @@ _COLUMNS = 2
 _MARKERS = "osD^vPX*"
 # The slowest runs are what else the machine did; beyond this share they would squeeze all others.
 _SHOWN = 0.99
+_WIDEST = 3
+"""On a busy machine even these reach far: the axis ends at so many times the largest median."""
 
 
 def render_devices_png(devices: Sequence[DeviceLatency], *, dark: bool = False, dpi: int = 130) -> bytes:
@@ -73,6 +75,9 @@ def _draw_runs(axes: Axes, *, device: DeviceLatency, theme: Theme) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _format.duration(value)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
     axes.set_ylim(0, 100)
+    end = _WIDEST * max(file.latency["p50"] for file in device.files)
+    if 0 < end < axes.get_xlim()[1]:
+        axes.set_xlim(0, end)
     axes.set_xlabel("Time of a run (dots: medians)")
     axes.grid(True, axis="y")
     axes.legend(frameon=False, fontsize=8, loc="lower right")
