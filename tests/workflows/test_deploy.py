@@ -56,7 +56,17 @@ def test_one_call_gives_files_that_compute_what_the_model_does(sparse, tmp_path)
         assert notes["sparsity"] == done.sparsity and notes["source_sha256"] == weights_hash(small)
     told = json.loads((tmp_path / "out" / "deploy.json").read_text())
     assert told["files"]["int8"]["contents"]["integer_only"] is True
-    assert "kept" in done.report() and "integers only" in done.report()
+    assert "kept" in done.report() and "integers only" in str(done)
+
+
+def test_files_of_an_earlier_model_do_not_stay_beside_the_new_one(sparse, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    for name in ("model_int8.tflite", "model_int8.h", "model_float32.h"):
+        (tmp_path / name).write_bytes(b"old")
+    done = tf_wgsef.deploy(sparse[0], output=tmp_path, overwrite=True, latency=False)
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {"mine.txt", "stripped.keras", "model_float32.tflite", "deploy.json"}
+    assert (tmp_path / "model_float32.tflite").read_bytes() == done.files["none"]
 
 
 def test_without_calibration_there_is_a_float_file_and_nothing_is_written(sparse, tmp_path, monkeypatch):

@@ -52,7 +52,12 @@ def run(arguments, out, err) -> dict:
         from tf_wgsef.report import explain_prediction, render_latency_png, render_latency_table
         from tf_wgsef.workflows import WorkflowProgress
         from tf_wgsef.workflows._files import load_keras_model
-        from tf_wgsef.workflows.latency import LatencyCache, check_latency_table, measure_latency_table
+        from tf_wgsef.workflows.latency import (
+            LatencyCache,
+            check_latency_table,
+            least_latency,
+            measure_latency_table,
+        )
 
         model = load_keras_model(arguments.model)
     options = {name: getattr(arguments, name) for name in ("threads", "quantization", "seconds")}
@@ -80,21 +85,37 @@ def run(arguments, out, err) -> dict:
         pairs = (check.predicted, check.measured) if check else ()
         with new_file(arguments.plot, overwrite=arguments.overwrite) as path:
             path.write_bytes(render_latency_png(table, *pairs))
-    dense = table.predict(model)
+    dense, least = table.predict(model), least_latency(model, table)
     out.print(
-        f"Written to {arguments.output}. Half of the dense time, {dense / 2:.1f} µs, as a budget:\n"
-        f"  table = tf_wgsef.LatencyTable.load({arguments.output!r})\n"
-        f'  sparse = tf_wgsef.sparsify(model, budget={{"latency": ({dense / 2:.1f}, table)}})',
-        markup=False,
+        f"Written to {arguments.output}. {_proposal(arguments.output, dense, least)}",
         highlight=False,
+        markup=False,
     )
     return {
         "output": arguments.output,
         "device": table.device,
         "dense_us": dense,
+        "least_us": least,
         "overhead_us": table.overhead,
         "channel_step": table.channel_step,
         "predicted_us": list(check.predicted) if check else [],
         "measured_us": list(check.measured) if check else [],
         "median_error": check.median_error if check else None,
     }
+
+
+def _proposal(path: str, dense: float, least: float) -> str:
+    """What to do with the table: lines to paste that work."""
+    if least > 0.9 * dense:
+        return f"The smallest network would take {least:.3g} of {dense:.3g} µs: no budget is worth it here."
+    half, word = dense / 2, "Half of the dense time"
+    if half < 1.05 * least:
+        half, word = (
+            (dense + least) / 2,
+            "Half is out of reach (single filters take more); what is in between",
+        )
+    return (
+        f"{word}, {half:.3g} of {dense:.3g} µs, as a budget:\n"
+        f"  table = tf_wgsef.LatencyTable.load({path!r})\n"
+        f'  sparse = tf_wgsef.sparsify(model, budget={{"latency": ({half:.4g}, table)}})'
+    )

@@ -10,6 +10,9 @@ from rich.text import Text
 from tf_wgsef.groups import LatencyTable
 from tf_wgsef.report import _format
 
+_LARGE = 10
+"""Median errors above so many percent are said to be too large."""
+
 
 def render_latency_table(table: LatencyTable) -> Table:
     """Returns the table for ``rich``: the layers, dearest first, dense and at half of their channels.
@@ -56,7 +59,10 @@ def explain_prediction(predicted: Sequence[float], measured: Sequence[float]) ->
     """
     ratios = np.divide(predicted, measured)
     errors = 100 * np.abs(ratios - 1)
-    return (
+    line = (
         f"Predicted against measured, {len(errors)} stripped models: median error {np.median(errors):.1f} %, "
         f"largest {errors.max():.1f} %, mean ratio {ratios.mean():.3f}."
     )
+    if np.median(errors) > _LARGE:
+        line += " That is far apart: measure again with larger --seconds, with nothing else running there."
+    return line

@@ -196,8 +196,9 @@ def _longest_run(blocks: list[_Block], free: np.ndarray, costs: GroupCosts, budg
     least = costs.total(_with(free, blocks[:low]))
     if least > budget.amount:
         everything = costs.total(np.ones(len(free), bool))
+        unit = "µs" if budget.unit == "latency" else budget.unit
         raise InputError(
-            f"Expected a budget that leaves each layer its floor: at least {least:,.6g} {budget.unit}, "
+            f"Expected a budget that leaves each layer its floor: at least {least:,.6g} {unit}, "
             f"{least / everything:.3g} of the model. Received: {budget}. Raise it, or lower `floor` or "
             f"`round_to`."
         )

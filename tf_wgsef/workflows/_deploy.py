@@ -17,6 +17,7 @@ from tf_wgsef.output_files import check_new_folder, new_file, new_folder
 from tf_wgsef.strip import StripResult, strip
 from tf_wgsef.workflows._progress import WorkflowProgress
 
+_NAMES = ("float32", "float16", "dynamic", "int8", "int16x8", "mixed")
 _STEPS = {"Strip": 1, "Convert": 4, "Measure": 4, "Write": 1}
 
 
@@ -52,11 +53,16 @@ class Deployment:
     def report(self) -> str:
         """Returns what was removed and the record of each file, as text."""
         records = (f"{name}\n{file.report()}" for name, file in self.files.items())
-        return "\n\n".join([self.strip.report(), *records])
+        return "\n\n".join([self.strip.report(), *records, *(str(stats) for stats in self.latency.values())])
+
+    def __str__(self):
+        return self.report()
 
     def table(self) -> Table:
         """Returns a ``rich`` table with one line per file."""
-        gone = ", ".join(f"{share:.0%} of the {name}" for name, share in self.sparsity.items())
+        gone = ", ".join(
+            f"{share:.0%} of all {name.replace('macs', 'MACs')}" for name, share in self.sparsity.items()
+        )
         table = Table(title=f"Removed: {gone}", box=box.SIMPLE_HEAD)
         table.add_column("File")
         for title in ("Bytes", "Numbers", "Largest difference", "Top-1 agreement", "Accuracy", "p50, µs"):
@@ -111,7 +117,8 @@ def deploy(
         with_c_array: whether to write a C header beside each file.
         latency: whether to measure.
         force: whether to go on with a file that fails its check, see ``convert``.
-        overwrite: whether files in ``output`` may be replaced.
+        overwrite: whether files in ``output`` may be replaced; those of an earlier ``deploy`` that this one
+            does not make are removed.
         console: a ``rich`` console for the progress bar; standard error if None.
 
     Raises:
@@ -193,6 +200,11 @@ def _write(done: Deployment, output, with_c_array: bool, overwrite: bool) -> Dep
     written = {name: str(path) for name, path in paths.items()}
     done = dataclasses.replace(done, written=written)
     _write_report(done, paths["report"], overwrite)
+    if overwrite:  # files of an earlier model beside this one would be taken for its own
+        for name in _NAMES:
+            for path in (folder / f"model_{name}.tflite", folder / f"model_{name}.h"):
+                if str(path) not in written.values():
+                    path.unlink(missing_ok=True)
     return done
 
 

@@ -9,10 +9,18 @@ from keras import layers
 
 import tf_wgsef
 from tests.workflows.latency.clockwork import ClockworkTarget
+from tf_wgsef.cli._latency_table import _proposal
 from tf_wgsef.errors import InputError
 from tf_wgsef.graph import build_channel_graph
+from tf_wgsef.report import explain_prediction
 from tf_wgsef.workflows._device import file_of_any_weights
-from tf_wgsef.workflows.latency import LatencyCache, check_latency_table, measure_latency_table, staircase
+from tf_wgsef.workflows.latency import (
+    LatencyCache,
+    check_latency_table,
+    least_latency,
+    measure_latency_table,
+    staircase,
+)
 from tf_wgsef.workflows.latency._layers import measured_layers
 from tf_wgsef.workflows.latency._measure_table import fit
 
@@ -58,6 +66,31 @@ def test_a_budget_of_latency_is_kept_on_the_device(measured):
     sparse.freeze()
     small = tf_wgsef.strip(sparse).model
     assert 0.4 * dense < target.microseconds(file_of_any_weights(small)) <= 1.03 * 0.6 * dense
+
+
+def test_the_smallest_latency_is_that_of_single_filters(measured):
+    model, table, target, _ = measured
+    groups, alone = tf_wgsef.build_groups(model), network()
+    first = np.unique(groups.layer_of, return_index=True)[1]
+    groups.scale(alone, np.isin(np.arange(groups.num_groups), first).astype("float32"))
+    small = target.microseconds(file_of_any_weights(tf_wgsef.strip(alone).model))
+    # Below a quarter of the inputs nothing was measured, and nothing is said to be cheaper.
+    assert small <= least_latency(model, table) <= 1.1 * small
+    with pytest.raises(InputError, match="at least .* µs"):
+        tf_wgsef.sparsify(network(), budget={"latency": (0.9 * least_latency(model, table), table)})
+
+
+@pytest.mark.parametrize(
+    ("dense", "least", "said"),
+    [(100.0, 20.0, "(50, table)"), (1.0, 0.8, "(0.9, table)"), (1.0, 0.95, "no budget")],
+)
+def test_the_proposed_budget_can_be_met(dense, least, said):
+    assert said in _proposal("table.json", dense, least)
+
+
+def test_a_table_that_predicts_badly_is_said_to_be_bad():
+    assert "measure again" in explain_prediction([10.0], [14.0])
+    assert "measure again" not in explain_prediction([10.0], [10.4])
 
 
 def test_what_is_in_the_cache_is_not_measured_again(measured):

@@ -4,4 +4,5 @@ from ._cache import LatencyCache as LatencyCache
 from ._check import LatencyCheck as LatencyCheck
 from ._check import check_latency_table as check_latency_table
 from ._counts import staircase as staircase
+from ._least import least_latency as least_latency
 from ._measure_table import measure_latency_table as measure_latency_table
