@@ -78,7 +78,17 @@ def bench(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("5%", 0.05), ("0.05", 0.05), (0.05, 0.05), (" 5 % ", 0.05), ("0", 0.0), ("0%", 0.0), ("1e-2", 0.01)],
+    [
+        ("5%", 0.05),
+        ("0.05", 0.05),
+        (0.05, 0.05),
+        (" 5 % ", 0.05),
+        ("0", 0.0),
+        ("0%", 0.0),
+        ("1e-2", 0.01),
+        ("1", 1.0),
+        ("150%", 1.5),
+    ],
 )
 def test_bounds(text, value):
     assert parse_bound(text) == pytest.approx(value)
@@ -89,6 +99,12 @@ def test_no_bound(text):
     with pytest.raises(InputError, match="as 5% or 0.05. Received"):
         # Of 200 nines only the first are shown.
         parse_bound(text if text != "9" * 200 else "x" * 200)
+
+
+@pytest.mark.parametrize("text", ["5", 5, "1.01", "9" * 200])
+def test_percent_without_its_sign_is_no_bound(text):
+    with pytest.raises(InputError, match="Received: .{1,82}. Write 5% or 0.05"):
+        parse_bound(text)
 
 
 @pytest.mark.parametrize(

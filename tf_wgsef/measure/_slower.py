@@ -30,7 +30,7 @@ def parse_bound(text: str | float) -> float:
         text: such as "5%" or 0.05.
 
     Raises:
-        InputError: if it is neither, or negative.
+        InputError: if it is neither, or negative, or above 1 without "%": that is likely meant as percent.
 
     Example:
         >>> parse_bound("5%"), parse_bound("0.05"), parse_bound(" 2.5 % ")
@@ -44,6 +44,11 @@ def parse_bound(text: str | float) -> float:
     if not 0 <= value < math.inf or "_" in words:
         raise InputError(
             f"Expected how much slower the second file may be, as 5% or 0.05. Received: {str(text)[:80]!r}."
+        )
+    if value > 1 and not words.endswith("%"):
+        raise InputError(
+            f"Expected a share of at most 1, or percent with its sign. Received: {str(text)[:80]!r}. "
+            f"Write 5% or 0.05."
         )
     return value
 
