@@ -12,6 +12,7 @@ from tf_wgsef.measure import (
     Machine,
     ModelFile,
     Reading,
+    Target,
     compare_latency,
 )
 from tf_wgsef.measure._comparison import bootstrap_interval
@@ -155,6 +156,29 @@ def test_bad_confidence(confidence):
 def test_names_must_differ():
     with pytest.raises(InputError, match="two different `names`"):
         compare_latency(b"", b"", names=("x", "x"))
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("dense.tflite", "small.tflite"), ("dense.tflite", "small.tflite")),
+        (("one/m.tflite", "two/m.tflite"), ("a", "b")),
+        ((None, "small.tflite"), ("a", "b")),
+    ],
+)
+def test_files_are_called_by_their_names(tmp_path, files, names):
+    class Steady(Target):
+        def run(self, files, plan, *, progress=None):
+            return [stats(file.name, np.full(10, 9.0)) for file in files]
+
+    given = []
+    for name in files:
+        path = tmp_path / (name or "x")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"....TFL3")
+        given.append(str(path) if name else path.read_bytes())
+    found = compare_latency(*given, target=Steady())
+    assert (found.a.name, found.b.name) == names
 
 
 def test_two_copies_of_one_file(tiny_tflite):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 import typing
 from collections.abc import Callable, Sequence
 
@@ -169,7 +170,7 @@ def compare_latency(
     a: bytes | str | os.PathLike,
     b: bytes | str | os.PathLike,
     *,
-    names: tuple[str, str] = ("a", "b"),
+    names: tuple[str, str] | None = None,
     target: str | Target = "local",
     preset: str = "normal",
     threads: int = SamplingPlan.threads,
@@ -187,7 +188,7 @@ def compare_latency(
     Args:
         a: the bytes or path of the file before.
         b: the bytes or path of the file after.
-        names: what reports call the two.
+        names: what reports call the two; by default the file names of two paths if they differ, else a and b.
         target: where to run them; "local" is this machine, "ssh://user@host" a board,
             or a ``Target``.
         preset: "quick", "normal" or "mlperf", as in ``SamplingPlan.from_preset``; what is passed below
@@ -207,9 +208,10 @@ def compare_latency(
         MeasurementError: if a file cannot be run.
 
     Example:
-        ``print(compare_latency("dense.tflite", "small.tflite", names=("dense", "small")))``
+        ``print(compare_latency("dense.tflite", "small.tflite"))``
     """
     _check_confidence(confidence)
+    names = _names_of(a, b) if names is None else names
     _check_names(names)
     plan = SamplingPlan.from_preset(
         preset,
@@ -265,6 +267,14 @@ def _check_rounds(rounds):
             f"Expected at least {_MIN_ROUNDS} rounds, as the interval needs. Received: "
             f"rounds={rounds!r}. Pass rounds=30."
         )
+
+
+def _names_of(a, b):
+    if all(isinstance(one, str | os.PathLike) for one in (a, b)):
+        names = (pathlib.Path(a).name, pathlib.Path(b).name)
+        if names[0] != names[1]:
+            return names
+    return "a", "b"
 
 
 def _check_names(names):
