@@ -2,7 +2,7 @@
 
 from tf_wgsef.cli._benchmark_device import DeviceResult
 from tf_wgsef.cli._benchmark_files import add_file_options, check_files, write_files
-from tf_wgsef.cli._devices import add_device_options, open_target
+from tf_wgsef.cli._devices import add_device_options, check_device_options, open_target
 from tf_wgsef.cli._partly import PartlyDoneError
 
 SUMMARY = "Measure the latency of a .tflite file, or compare two files measured in turns, on each device."
@@ -87,6 +87,7 @@ def _check(arguments):
     from tf_wgsef.measure import parse_bound
 
     check_files(arguments)
+    check_device_options(arguments.target or ["local"], arguments)
     if arguments.fail_above is None:
         return None
     if arguments.other is None:

@@ -1,6 +1,6 @@
 """``tf-wgsef latency-table``: what each layer of a model costs on a device, by its channels."""
 
-from tf_wgsef.cli._devices import add_device_options, open_target
+from tf_wgsef.cli._devices import add_device_options, check_device_options, open_target
 
 SUMMARY = "Measure what a model's layers cost on a device, by the channels they keep, for a latency budget."
 EXAMPLE = "tf-wgsef latency-table model.keras --output table.json"
@@ -34,20 +34,9 @@ def add_arguments(parser) -> None:
 
 def run(arguments, out, err) -> dict:
     """Measures the table, checks its predictions, and prints both."""
-    from tf_wgsef.errors import InputError
-    from tf_wgsef.output_files import check_new_file, new_file
-    from tf_wgsef.validation import check_non_negative, check_positive_int
+    from tf_wgsef.output_files import new_file
 
-    for path, ending in ((arguments.output, ".json"), (arguments.plot, ".png")):
-        if path is not None and not path.endswith(ending):
-            raise InputError(f"Expected a file that ends in {ending}. Received: {path!r}.")
-        if path is not None:
-            check_new_file(path, overwrite=arguments.overwrite)
-    target = open_target(arguments.target, arguments)
-    check_positive_int("threads", arguments.threads)
-    check_non_negative("seconds", arguments.seconds)
-    if arguments.check:
-        check_positive_int("check", arguments.check)
+    target = _check(arguments)
     with err.status("Loading Keras and TensorFlow"):
         from tf_wgsef.report import explain_prediction, render_latency_png, render_latency_table
         from tf_wgsef.workflows import WorkflowProgress
@@ -119,3 +108,26 @@ def _proposal(path: str, dense: float, least: float) -> str:
         f"  table = tf_wgsef.LatencyTable.load({path!r})\n"
         f'  sparse = tf_wgsef.sparsify(model, budget={{"latency": ({half:.4g}, table)}})'
     )
+
+
+def _check(arguments):
+    """Checks what can be known before long work; returns the target."""
+    from tf_wgsef.errors import InputError
+    from tf_wgsef.output_files import check_new_file
+    from tf_wgsef.validation import check_positive_int, is_finite_number
+
+    for path, ending in ((arguments.output, ".json"), (arguments.plot, ".png")):
+        if path is not None and not path.endswith(ending):
+            raise InputError(f"Expected a file that ends in {ending}. Received: {path!r}.")
+        if path is not None:
+            check_new_file(path, overwrite=arguments.overwrite)
+    check_device_options([arguments.target], arguments)
+    target = open_target(arguments.target, arguments)
+    check_positive_int("threads", arguments.threads)
+    if not is_finite_number(arguments.seconds) or arguments.seconds <= 0:
+        raise InputError(f"Expected --seconds above 0. Received: {arguments.seconds}. Pass 0.2.")
+    if arguments.check < 0:
+        raise InputError(
+            f"Expected --check of at least 0. Received: {arguments.check}. Pass 10, or 0 to check nothing."
+        )
+    return target

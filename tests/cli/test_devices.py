@@ -1,0 +1,68 @@
+"""The options of commands that measure: what is refused before anything is loaded or measured."""
+
+import pytest
+
+from tf_wgsef.cli import _devices, parse, run
+
+
+def call(*arguments):
+    return run(parse(["tf-wgsef", *map(str, arguments)]))
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "a.tflite"
+    path.write_bytes(b"....TFL3")
+    return path
+
+
+@pytest.mark.parametrize("command", ["benchmark", "latency-table"])
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--cores", "0", "taskset"),
+        ("--python", "python3", "environment"),
+        ("--benchmark-model", "t", "Leave"),
+    ],
+)
+def test_this_machine_takes_no_option_for_boards(
+    file, tmp_path, monkeypatch, capsys, command, option, value, said
+):
+    monkeypatch.chdir(tmp_path)
+    assert call(command, file, option, value) == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"takes no {option}" in error and said in error
+
+
+def test_beside_a_board_the_options_are_for_the_board(monkeypatch, file):
+    arguments = parse(["tf-wgsef", "benchmark", str(file), "--cores", "4", "--python", "/venv/bin/python"])
+    _devices.check_device_options(["local", "ssh://pi@board"], arguments)
+    assert str(_devices.open_target("local", arguments)) == "local"
+    given = {}
+    monkeypatch.setattr("tf_wgsef.measure.resolve_target", lambda name, **options: given.update(options))
+    _devices.open_target("ssh://pi@board", arguments)
+    assert given == {"cores": [4], "python": "/venv/bin/python", "keep": False}
+
+
+def test_cores_that_are_no_numbers(file, capsys):
+    with pytest.raises(SystemExit) as stop:
+        call("benchmark", file, "--cores", "abc")
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert "numbers of cores such as 4,5,6,7; received 'abc'" in error and "_cores" not in error
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--check", -1, "--check of at least 0. Received: -1"),
+        ("--seconds", 0, "--seconds above 0. Received: 0.0"),
+        ("--seconds", -0.5, "--seconds above 0"),
+        ("--seconds", "nan", "--seconds above 0"),
+    ],
+)
+def test_numbers_that_no_table_is_measured_with(tmp_path, monkeypatch, capsys, option, value, said):
+    monkeypatch.chdir(tmp_path)
+    # There is no such model: the numbers are checked before it is read.
+    assert call("latency-table", "missing.keras", option, value) == 1
+    assert said in " ".join(capsys.readouterr().err.split())
