@@ -1,6 +1,7 @@
 """What is read from a file, against the runtime's own view of it and TFLite Micro's."""
 
 import dataclasses
+import itertools
 import json
 import pickle
 import shutil
@@ -216,6 +217,15 @@ def test_a_test_set_that_does_not_fit_is_refused(digits):
     model, _, (x, y) = digits
     with pytest.raises(InputError, match="each of the 20 samples"):
         tf_wgsef.convert(model, test=(x[:20], y[:21]))
+    with pytest.raises(InputError, match="each of the 20 samples. Received: 10 classes"):
+        tf_wgsef.convert(model, test=(x[:20], y[:10]))
+    with pytest.raises(InputError, match="from 0 to 9"):
+        tf_wgsef.convert(model, test=(x[:20], y[:20] + 10))
+    with pytest.raises(InputError, match="from 0 to 9"):
+        tf_wgsef.deploy(model, test=(x[:20], y[:20] - 10), latency=False)
+    # What is read batch after batch may go on: it has no length.
+    endless = itertools.repeat(x[:10])
+    assert tf_wgsef.convert(model, test=(endless, y[:10])).record.accuracy is not None
     with pytest.raises(InputError, match="one output of class scores"):
         two = models.same_shapes()
         tf_wgsef.convert(two, test=({name: np.ones((4, 6)) for name in "ab"}, np.zeros(4)))

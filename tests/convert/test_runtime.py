@@ -4,6 +4,7 @@ import pytest
 import tf_wgsef
 from tests.convert.conftest import MODES
 from tf_wgsef.convert import Parity, accuracy, parity, predict
+from tf_wgsef.convert._runtime import share_right
 from tf_wgsef.errors import InputError
 
 
@@ -80,6 +81,23 @@ def test_accuracy_needs_a_class_per_sample(digits):
     model, _, (x, y) = digits
     with pytest.raises(InputError, match=r"each of the 20 samples. Received: shape=\(10,\)"):
         accuracy(tf_wgsef.convert(model), x[:20], y[:10])
+
+
+@pytest.mark.parametrize("wrong", [10, -1, 0.5, np.nan, np.inf, "a", None])
+def test_labels_that_the_file_cannot_give_are_refused(wrong):
+    scores = np.eye(10)
+    labels = list(range(10))
+    assert share_right(scores, labels) == 1
+    labels[7] = wrong
+    where = 0 if isinstance(wrong, str | None) else 7  # one text makes texts of them all
+    with pytest.raises(InputError, match=rf"whole numbers from 0 to 9.* at {where}. Number"):
+        share_right(scores, labels)
+
+
+def test_accuracy_refuses_labels_from_1(digits):
+    model, _, (x, y) = digits
+    with pytest.raises(InputError, match="from 0 to 9"):
+        accuracy(tf_wgsef.convert(model), x, y + 1)
 
 
 def test_parity_refuses_the_file_of_another_model(converted, digits):

@@ -13,7 +13,7 @@ from ._metadata import check_metadata, weights_hash, write_metadata
 from ._options import Quantization, check_quantization
 from ._parity import SAMPLES, Proof, prove
 from ._record import ConversionRecord, TFLiteFile
-from ._samples import SampleStream, collect_samples, random_samples
+from ._samples import SampleStream, collect_samples, known_length, random_samples
 from ._signature import input_specs
 from ._sparse import sparse_layers
 
@@ -142,6 +142,12 @@ def _check_data(stream: SampleStream | None, test, specs):
         if not isinstance(test, tuple) or len(test) != 2:
             raise InputError(
                 f"Expected `test` as a tuple (x, y) of inputs and classes. Received: {type(test).__name__}."
+            )
+        count = known_length(test[0], specs, what="test")
+        if count not in (None, len(test[1])):
+            raise InputError(
+                f"Expected `test` with one class for each of the {count} samples. Received: {len(test[1])} "
+                f"classes. Pass (x_test, y_test) of one data set."
             )
         return collect_samples(test[0], specs, limit=len(test[1]), what="test"), test[1]
     return (random_samples(specs, SAMPLES) if stream is None else stream.head), None

@@ -149,7 +149,7 @@ def share_right(scores: np.ndarray, y) -> float:
         y: classes of shape ``(n,)`` or ``(n, 1)``, or one-hot of shape ``(n, classes)``.
 
     Raises:
-        InputError: if the shapes do not fit.
+        InputError: if the shapes do not fit, or ``y`` holds what is none of the classes.
     """
     if scores.ndim != 2 or scores.shape[1] < 2:
         raise several_outputs(f"shape={scores.shape}")
@@ -159,7 +159,22 @@ def share_right(scores: np.ndarray, y) -> float:
         raise InputError(
             f"Expected `y` with one class for each of the {len(scores)} samples. Received: shape={y.shape}."
         )
+    _check_classes(labels, scores.shape[1])
     return float(np.mean(scores.argmax(axis=-1) == labels))
+
+
+def _check_classes(labels, classes):
+    """Refuses labels that the highest score can never be at: the share would be 0 without a word."""
+    known = np.zeros(labels.shape, bool)
+    if labels.dtype.kind in "biuf":
+        # NaN is equal to nothing, so it is not known either.
+        known = (labels >= 0) & (labels < classes) & (labels == np.floor(labels))
+    if not known.all():
+        wrong = labels[np.argmin(known)]
+        raise InputError(
+            f"Expected `y` of whole numbers from 0 to {classes - 1}, as the file has {classes} scores. "
+            f"Received: {str(wrong)[:80]} at {np.argmin(known)}. Number the classes from 0."
+        )
 
 
 def several_outputs(received: str = "several outputs") -> InputError:

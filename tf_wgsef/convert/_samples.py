@@ -125,6 +125,20 @@ def collect_samples(
     return SampleStream(data, specs, limit=limit, held=limit, what=what).head
 
 
+def known_length(data, specs: list[InputSpec], *, what: str) -> int | None:
+    """Returns how many samples ``data`` holds; None if only reading it would tell.
+
+    Args:
+        data: as for ``collect_samples``.
+        specs: the inputs of the model.
+        what: the argument's name, for messages.
+
+    Raises:
+        InputError: if there are none, or not as many for each input.
+    """
+    return _count(_unpack(data, specs, what), what) if _is_whole(data, specs) else None
+
+
 def random_samples(specs: list[InputSpec], count: int) -> dict[str, np.ndarray]:
     """Returns the same random samples each time: normal floats, zeros and ones for integers.
 
