@@ -35,7 +35,7 @@ def write_files(arguments, results, out, err) -> None:
 
     Args:
         arguments: the parsed command line.
-        results: the ``DeviceResult`` of devices that measured something.
+        results: a ``DeviceResult`` per device; one at least measured something.
         out: the console for what was written.
         err: the console for progress.
     """
@@ -46,7 +46,8 @@ def write_files(arguments, results, out, err) -> None:
         from tf_wgsef.output_files import new_file
         from tf_wgsef.report import render_devices_html, render_devices_png, write_samples
 
-        devices = [one.shown() for one in results]
+        devices = [one.shown() for one in results if one.stats]
+        failed = {one.target: one.error for one in results if not one.stats}
         if paths["samples"]:
             with new_file(paths["samples"], overwrite=arguments.overwrite) as path:
                 count = write_samples(path, devices)
@@ -55,7 +56,7 @@ def write_files(arguments, results, out, err) -> None:
             _say(out, paths["samples"], f": {count} runs{missing}")
         if paths["html"]:
             facts = {"command": _command(arguments), "preset": arguments.preset}
-            page = render_devices_html(devices, title=_title(arguments), facts=facts)
+            page = render_devices_html(devices, title=_title(arguments), facts=facts, failed=failed)
             with new_file(paths["html"], overwrite=arguments.overwrite) as path:
                 path.write_text(page, encoding="utf-8")
             _say(out, paths["html"])
@@ -81,4 +82,6 @@ def _command(arguments):
     words += ["--preset", arguments.preset, "--threads", str(arguments.threads)]
     words += ["--seconds", str(arguments.seconds)] if arguments.seconds is not None else []
     words += ["--cores", str(arguments.cores).strip("[]").replace(" ", "")] if arguments.cores else []
+    words += ["--fail-above", arguments.fail_above] if arguments.fail_above is not None else []
+    words += ["--accuracy", arguments.accuracy] if arguments.accuracy else []
     return shlex.join(words)

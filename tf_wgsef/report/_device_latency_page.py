@@ -11,13 +11,20 @@ _TIMES = ("p50", "p90", "p95", "p99", "min", "max", "mean", "std", "load", "firs
 _FACTS = ("delegate", "sha256", "file_bytes", "date")
 
 
-def render_devices_html(devices: Sequence[DeviceLatency], *, title: str, facts: Mapping[str, object]) -> str:
+def render_devices_html(
+    devices: Sequence[DeviceLatency],
+    *,
+    title: str,
+    facts: Mapping[str, object],
+    failed: Mapping[str, str] | None = None,
+) -> str:
     """Returns the page as text, with its pictures inside.
 
     Args:
         devices: what was measured, at least one.
         title: of the page.
         facts: what the reader must know to trust it: the command, versions.
+        failed: why a device measured nothing, by its name.
 
     Example:
         ``render_devices_html(devices, title="dense against small", facts={"command": "tf-wgsef ..."})``
@@ -47,6 +54,7 @@ def render_devices_html(devices: Sequence[DeviceLatency], *, title: str, facts: 
             }
             for device in devices
         ],
+        failed={_format.clean(name): _format.clean(why) for name, why in (failed or {}).items()},
         pictures=pictures,
         facts={_format.clean(key): _format.plain(value) for key, value in facts.items()},
     )
