@@ -5,75 +5,13 @@ import html
 import json
 import pathlib
 
-import numpy as np
 import PIL.Image
 import pytest
 
+from tests.cli.bench import ROUNDS, Bench
 from tests.cli.schema import problems
-from tf_wgsef.cli import _benchmark, parse, run
-from tf_wgsef.errors import InputError, MeasurementError
-from tf_wgsef.measure import LatencyStats, Machine, Operator, Target, parse_bound
-from tf_wgsef.measure._sampling import FileSamples
-
-ROUNDS = 10
-
-
-class Bench(Target):
-    """Runs a file for as many microseconds as it has bytes; its later rounds ``slow`` times as long."""
-
-    def __init__(self, name="local", *, slow=1.0, noise=0.0, silent=False, lost_after=None, operators=()):
-        self.name, self.slow, self.noise, self.silent, self.lost_after = name, slow, noise, silent, lost_after
-        self.operators = tuple(Operator(*one) for one in operators)
-        self.plans = []
-
-    def __str__(self):
-        return self.name
-
-    def run(self, files, plan, *, progress=None):
-        self.plans.append(plan)
-        found = [self._stats(file, seed) for seed, file in enumerate(files)]
-        if self.lost_after is None:
-            return found
-        error = MeasurementError(f"Expected {self.name} to stay. Received: a cut.")
-        error.measured = tuple(found) if self.lost_after else ()
-        raise error
-
-    def _stats(self, file, seed):
-        count = self.lost_after or ROUNDS
-        rng = np.random.default_rng(seed)
-        base = len(file.content) * np.where(np.arange(count) < count / 2, 1.0, self.slow)
-        base = base * np.exp(self.noise * rng.standard_normal(count))
-        known = {"threads": 1, "target": self.name, "runtime": "fake 1", "delegate": "none", "session": "s"}
-        known["operators"] = self.operators
-        known["machine"] = Machine(cpu="toy")
-        if self.silent:
-            sums = dict.fromkeys(("min", "max", "std", "runs", "load", "first_invoke"))
-            medians = tuple(base.tolist())
-            return LatencyStats.from_summary(
-                file, **sums, p50=float(np.median(base)), mean=1.0, round_medians=medians, **known
-            )
-        rounds = [np.array([one, one + turn]) for turn, one in enumerate(base)]
-        return LatencyStats.from_samples(file, FileSamples(rounds, [3.0], [4.0]), **known)
-
-
-@pytest.fixture
-def bench(monkeypatch, tmp_path, capsys):
-    """Runs the command on benches instead of devices: (status, JSON or None, standard error)."""
-
-    def call(*options, benches=(), sizes=(100, 110)):
-        named = {str(one): one for one in benches or (Bench(),)}
-        monkeypatch.setattr(_benchmark, "open_target", lambda name, arguments: named[name])
-        arguments = ["tf-wgsef", "benchmark"]
-        for number, size in enumerate(sizes):
-            path = tmp_path / f"{'ab'[number]}.tflite"
-            path.write_bytes(b"....TFL3".ljust(size, b"."))
-            arguments.append(str(path))
-        arguments += [part for name in named for part in ("--target", name)]
-        status = run(parse([*arguments, *map(str, options), "--json"]))
-        captured = capsys.readouterr()
-        return status, json.loads(captured.out) if captured.out else None, " ".join(captured.err.split())
-
-    return call
+from tf_wgsef.errors import InputError
+from tf_wgsef.measure import parse_bound
 
 
 @pytest.mark.parametrize(
@@ -268,6 +206,14 @@ def test_pages_replace_nothing_unasked(bench, tmp_path, option):
     assert bench(option, path, benches=[one])[0] == 1
     assert path.read_text() == "mine" and not one.plans
     assert bench(option, path.with_suffix(".txt"), benches=[one])[0] == 1
+
+
+def test_the_page_names_the_device_that_measured_nothing(bench, tmp_path):
+    benches = [Bench("local"), Bench("ssh://<x>", lost_after=0)]
+    assert bench("--html", tmp_path / "page.html", benches=benches)[0] == 1
+    text = (tmp_path / "page.html").read_text()
+    assert "Nothing was measured on <strong>ssh://&lt;x&gt;</strong>: Expected ssh://&lt;x&gt; to" in text
+    assert "Measured on 1 device;" in text and text.count("Nothing was measured on") == 1
 
 
 def test_one_file_has_a_page_too(bench, tmp_path):

@@ -58,20 +58,21 @@ def run(arguments, out, err) -> dict:
     bound = _check(arguments)
     names = arguments.target or ["local"]
     targets = [open_target(name, arguments) for name in dict.fromkeys(names)]
-    accuracies = _accuracies(arguments, err)
     results = []
     for target in targets:
         stats, error = _measure(arguments, target, err)
-        asked = {"bound": bound, "accuracies": accuracies, "operators": arguments.operators}
+        asked = {"bound": bound, "operators": arguments.operators}
         results.append(DeviceResult(str(target), stats, error=error, **asked))
-        results[-1].print_table(out)
+        if not arguments.accuracy:
+            results[-1].print_table(out)
         if getattr(target, "kept_folder", ""):
             err.print(f"Kept on {target}: {target.kept_folder}", markup=False, highlight=False)
     failures = " ".join(one.failed for one in results if one.failed)
-    measured = [one for one in results if one.stats]
-    if not measured:
+    if not any(one.stats for one in results):
         raise MeasurementError(failures)
-    write_files(arguments, measured, out, err)
+    if arguments.accuracy:
+        failures = " ".join(filter(None, [failures, _add_accuracies(arguments, results, out, err)]))
+    write_files(arguments, results, out, err)
     values = {one.target: one.to_dict() for one in results}
     if any(one.error for one in results):
         raise PartlyDoneError(failures, {"targets": values})
@@ -83,10 +84,13 @@ def run(arguments, out, err) -> dict:
 
 def _check(arguments):
     """Checks what can be known before long work; returns how much slower the second file may be."""
+    from tf_wgsef.array_files import check_labelled
     from tf_wgsef.errors import InputError
     from tf_wgsef.measure import parse_bound
 
     check_files(arguments)
+    if arguments.accuracy:
+        check_labelled(arguments.accuracy)
     check_device_options(arguments.target or ["local"], arguments)
     if arguments.fail_above is None:
         return None
@@ -124,14 +128,30 @@ def _measure(arguments, target, err):
     return list(found.values()), ""
 
 
-def _accuracies(arguments, err):
-    """The share of right answers of each file, here; () if nobody asked."""
-    if not arguments.accuracy:
-        return ()
-    with err.status("Computing accuracies"):
-        from tf_wgsef.convert import accuracy
-        from tf_wgsef.workflows._files import load_labelled
+def _add_accuracies(arguments, results, out, err):
+    """Prints the tables with the share of right answers of each file, here; returns why there is none, or "".
 
-        x, y = load_labelled(arguments.accuracy)
-        paths = [path for path in (arguments.file, arguments.other) if path]
-        return tuple(accuracy(path, x, y, threads=arguments.threads) for path in paths)
+    It comes last: TensorFlow, which it loads, would count as memory of the measurement.
+    """
+    from tf_wgsef.errors import InputError
+
+    problem = ""
+    try:
+        with err.status("Computing accuracies"):
+            accuracies = _accuracies(arguments)
+        for one in results:
+            one.accuracies = accuracies
+    except InputError as error:  # what was measured is shown all the same
+        problem = str(error)
+    for one in results:
+        one.print_table(out)
+    return problem
+
+
+def _accuracies(arguments):
+    from tf_wgsef.array_files import load_labelled
+    from tf_wgsef.convert import accuracy
+
+    x, y = load_labelled(arguments.accuracy)
+    paths = [path for path in (arguments.file, arguments.other) if path]
+    return tuple(accuracy(path, x, y, threads=arguments.threads) for path in paths)
