@@ -385,7 +385,8 @@ class WithoutGradient(tf_wgsef.GroupPenalty):
     [
         (
             lambda: sparse_mlp(update="sgd"),
-            r"\['adahspg\+', 'gradual', 'hspg', 'prox', 'sparse'\], or an UpdateRule. Received: update='sgd'",
+            r"\['adahspg\+', 'gradual', 'hspg', 'mixed', 'prox', 'sparse'\], or an UpdateRule. "
+            r"Received: update='sgd'",
         ),
         (lambda: sparse_mlp(update=None), "Received: update=None"),
         (lambda: HSPG(epsilon=1.0), r"`epsilon` in \[0, 1\). Received: epsilon=1.0"),
