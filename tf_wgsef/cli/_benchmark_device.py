@@ -89,7 +89,7 @@ class DeviceResult:
         facts = "; ".join(f"{name} {text}" for name, text in self.stats[0].conditions.facts.items())
         for line in (facts, *self.notes()):
             if line:
-                out.print(Text(one_line(line, limit=1000)))
+                out.print(Text(one_line(line, limit=1000)), soft_wrap=True)
 
     def to_dict(self) -> dict:
         """Returns the values as plain Python, as docs/benchmark_schema.json describes them."""

@@ -67,7 +67,7 @@ def write_files(arguments, results, out, err) -> None:
 
 
 def _say(out, path, more=""):
-    out.print(f"Written to {path}{more}.", markup=False, highlight=False)
+    out.print(f"Written to {path}{more}.", markup=False, highlight=False, soft_wrap=True)
 
 
 def _title(arguments):

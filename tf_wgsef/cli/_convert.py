@@ -81,7 +81,7 @@ def run(arguments, out, err) -> dict:
         )
     _write(tflite, arguments)
     out.print(tflite.report(), markup=False, highlight=False)
-    out.print(f"written to {arguments.output}", markup=False)
+    out.print(f"written to {arguments.output}", markup=False, soft_wrap=True)
     return _values(tflite, arguments)
 
 
@@ -115,7 +115,7 @@ def _train_and_write(arguments, out, err) -> dict:
             options["io"] = arguments.io
         trained = train_quantized(model, x, y, **options)
     _write(trained.tflite, arguments)
-    out.print(f"{len(trained.tflite):,} bytes written to {arguments.output}", markup=False)
+    out.print(f"{len(trained.tflite):,} bytes written to {arguments.output}", markup=False, soft_wrap=True)
     out.print(f"compared with the Keras model: {trained.parity}", markup=False, highlight=False)
     return {
         "output": arguments.output,

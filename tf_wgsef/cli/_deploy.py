@@ -68,5 +68,5 @@ def run(arguments, out, err) -> dict:
     )
     out.print(done.report(), markup=False, highlight=False)
     out.print(done.table())
-    out.print(f"written to {arguments.output}", markup=False)
+    out.print(f"written to {arguments.output}", markup=False, soft_wrap=True)
     return done.to_dict()

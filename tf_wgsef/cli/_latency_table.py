@@ -75,11 +75,8 @@ def run(arguments, out, err) -> dict:
         with new_file(arguments.plot, overwrite=arguments.overwrite) as path:
             path.write_bytes(render_latency_png(table, *pairs))
     dense, least = table.predict(model), least_latency(model, table)
-    out.print(
-        f"Written to {arguments.output}. {_proposal(arguments.output, dense, least)}",
-        highlight=False,
-        markup=False,
-    )
+    proposal = _proposal(arguments.output, dense, least)
+    out.print(f"Written to {arguments.output}. {proposal}", highlight=False, markup=False, soft_wrap=True)
     return {
         "output": arguments.output,
         "device": table.device,
