@@ -21,10 +21,16 @@ from tf_wgsef.workflows.latency import LatencyCache
 from tf_wgsef.workflows.networks import resnet8
 
 
+def network() -> keras.Model:
+    """ResNet-8 with new weights and the same layer names each time: the table finds layers by their names."""
+    keras.utils.clear_session()
+    return resnet8()
+
+
 def uniform_sparsity(table, budget: float) -> float:
     """Returns the smallest sparsity, in 64ths, whose stripped network is predicted to meet the budget."""
     for removed in range(64):
-        sparse = wgsef.sparsify(resnet8(), sparsity=removed / 64)
+        sparse = wgsef.sparsify(network(), sparsity=removed / 64)
         sparse.freeze()
         if table.predict(wgsef.strip(sparse).model) <= budget:
             return removed / 64
@@ -46,7 +52,7 @@ def fit(model, data, epochs: int, arguments) -> None:
 def trained(data, arguments, **level) -> tuple[keras.Model, float]:
     """Returns the stripped network after training on, and its accuracy."""
     keras.utils.set_random_seed(arguments.seed)
-    sparse = wgsef.sparsify(resnet8(), ramp=0.999, **level)
+    sparse = wgsef.sparsify(network(), ramp=0.999, **level)
     fit(sparse, data, arguments.epochs // 2, arguments)
     small = wgsef.strip(sparse).model
     fit(small, data, arguments.epochs - arguments.epochs // 2, arguments)
@@ -68,14 +74,14 @@ def main() -> None:
     parser.add_argument("--json", type=pathlib.Path, help="also write the results to this file")
     parser.add_argument("--verbose", type=int, default=1, help="Keras's verbosity: 0, 1 or 2")
     arguments = parser.parse_args()
-    table = wgsef.measure_latency_table(resnet8(), cache=LatencyCache(arguments.cache))
-    budget = arguments.share * table.predict(resnet8())
+    table = wgsef.measure_latency_table(network(), cache=LatencyCache(arguments.cache))
+    budget = arguments.share * table.predict(network())
     sparsity = uniform_sparsity(table, budget)
     print(f"budget {budget:.1f} µs; uniform sparsity {sparsity:.3f} is predicted to meet it")
     data = load_cifar10().first(arguments.samples, 0)
     levels = {"budget": {"budget": {"latency": (budget, table)}}, "uniform": {"sparsity": sparsity}}
     made = {name: trained(data, arguments, **level) for name, level in levels.items()}
-    files = {"dense": wgsef.convert(resnet8())}
+    files = {"dense": wgsef.convert(network())}
     files |= {name: wgsef.convert(model) for name, (model, _) in made.items()}
     stats = wgsef.measure.measure_interleaved(files)
     rows = {"dense": {"measured_us": stats["dense"].p50}}
