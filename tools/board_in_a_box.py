@@ -37,6 +37,8 @@ _RUNTIMES = {
     "tflite-runtime": ["tflite-runtime==2.14.0", "numpy<2"],
 }
 _PLATFORMS = ("2_17", "2_27", "2_28", "2_34")
+# What --stop looks for: a folder that we made may be removed, no other one (/etc/ssh has an sshd_config too).
+_MARK = "board_in_a_box"
 _CPUINFO = "".join(
     f"processor\t: {core}\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm crc32 cpuid\n"
     "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\n"
@@ -116,6 +118,7 @@ def start(folder: pathlib.Path, *, native: bool = False, mirror: str = _MIRROR) 
     if folder.exists() and any(folder.iterdir()):
         sys.exit(f"Expected a folder that is new or empty. Received: {folder}; end a board with --stop.")
     folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / _MARK).touch()
     for name in ("bin", "home", "tmp", "keys"):
         (folder / name).mkdir(mode=0o700)
     if native:
@@ -126,10 +129,10 @@ def start(folder: pathlib.Path, *, native: bool = False, mirror: str = _MIRROR) 
 
 
 def stop(folder: pathlib.Path) -> None:
-    """Ends the board's sshd and removes ``folder``, if it is a board."""
+    """Ends the board's sshd and removes ``folder``, if it is a board that ``start`` made."""
+    if not (folder / _MARK).is_file():
+        sys.exit(f"Expected the folder of a board. Received: {folder}, where there is no {_MARK}.")
     config = folder / "sshd_config"
-    if not config.is_file():
-        sys.exit(f"Expected the folder of a board. Received: {folder}, where there is no sshd_config.")
     with contextlib.suppress(OSError, ValueError):
         pid = int((folder / "sshd.pid").read_text(encoding="ascii"))
         if str(config).encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():

@@ -107,9 +107,9 @@ def check_quantization(quantization, io: str | None, sparse: bool) -> Quantizati
     layers = {}
     if isinstance(quantization, Mapping):
         layers = _check_layers(quantization)
-        # All of one kind is no mixture.
-        layers = layers if len(set(layers.values())) > 1 else {}
-        mode = "int8" if "int8" in _check_layers(quantization).values() else "none"
+        kinds = set(layers.values())
+        mode = "int8" if "int8" in kinds else "none"
+        layers = layers if len(kinds) > 1 else {}  # all of one kind is no mixture
     else:
         mode = "none" if quantization == "float" else quantization
     if not isinstance(mode, str) or mode not in MODES:

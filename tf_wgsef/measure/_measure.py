@@ -57,8 +57,11 @@ def measure(
     Example:
         ``print(tf_wgsef.measure("model.tflite", threads=1).p50)``
     """
-    plan = SamplingPlan.from_preset(
-        preset,
+    file = read_model_file(tflite, name=name)
+    stats = measure_interleaved(
+        {file.name: file.content},
+        target=target,
+        preset=preset,
         threads=threads,
         min_runs=min_runs,
         min_seconds=min_seconds,
@@ -66,9 +69,9 @@ def measure(
         rounds=rounds,
         seed=seed,
         operators=operators,
+        progress=progress,
     )
-    device = resolve_target(target)
-    return device.run([read_model_file(tflite, name=name)], plan, progress=progress)[0]
+    return stats[file.name]
 
 
 def measure_interleaved(

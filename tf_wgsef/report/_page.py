@@ -21,13 +21,16 @@ def render_page(template: str, **values) -> str:
     """
     files = importlib.resources.files(__package__)
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(lambda name: files.joinpath(name).read_text("utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["clean"] = _format.clean
     css = files.joinpath("page.css").read_text("utf-8")
-    source = files.joinpath(template).read_text("utf-8")
     version = importlib.metadata.version("tf-wgsef")
-    page = environment.from_string(source).render(css=css, version=version, **values)
+    page = environment.get_template(template).render(css=css, version=version, **values)
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

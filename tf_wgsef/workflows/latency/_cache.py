@@ -55,17 +55,23 @@ class LatencyCache:
         file = self.path(device)
         file.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(
-            {"schema": _SCHEMA, "device": _words(device), "times": {**self.read(device), **times}}, indent=0
+            {"schema": _SCHEMA, "device": device_words(device), "times": {**self.read(device), **times}},
+            indent=0,
         )
         with new_file(file, overwrite=True) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
     def path(self, device: LatencyStats) -> pathlib.Path:
         """The file of a device."""
-        return self._folder / f"{hashlib.sha256(_words(device).encode()).hexdigest()[:16]}.json"
+        return self._folder / f"{hashlib.sha256(device_words(device).encode()).hexdigest()[:16]}.json"
 
 
-def _words(device: LatencyStats) -> str:
+def device_words(device: LatencyStats) -> str:
+    """Returns what a time depends on besides the file, for people and as a name.
+
+    Args:
+        device: any measurement on it.
+    """
     machine = device.machine
     threads = f"{device.threads} thread{'s' if device.threads > 1 else ''}"
     return ", ".join([device.target, machine.cpu, machine.architecture, device.runtime, threads])

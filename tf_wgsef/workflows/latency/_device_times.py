@@ -2,7 +2,7 @@
 
 from tf_wgsef.measure import LatencyStats, measure_interleaved
 from tf_wgsef.workflows._device import file_of_any_weights, probe_device
-from tf_wgsef.workflows.latency._cache import LatencyCache
+from tf_wgsef.workflows.latency._cache import LatencyCache, device_words
 from tf_wgsef.workflows.latency._layers import MeasuredLayer
 
 _AT_A_TIME = 24
@@ -34,8 +34,7 @@ class DeviceTimes:
         facts = probe_device(target=target, threads=threads, quantization=quantization)
         self.channel_step, self.fixed = facts.channel_step, facts.fixed_cost_us
         self._stats: LatencyStats = facts.stats
-        machine = facts.stats.machine
-        self.words = f"{facts.stats.target}: {machine.cpu}, {machine.architecture}, {facts.stats.runtime}"
+        self.words = device_words(facts.stats)
         self.words += facts.stats.caveat
 
     def of_layers(self, wanted: list[tuple[MeasuredLayer, tuple[int, int]]]) -> dict[str, float]:
