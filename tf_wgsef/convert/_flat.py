@@ -3,6 +3,7 @@
 import numpy as np
 
 from tf_wgsef.errors import ConversionError, InputError
+from tf_wgsef.graph import in_float32
 
 from ._signature import unique_names
 
@@ -22,8 +23,7 @@ def flat_model(model):
     """
     import keras
 
-    if _is_mixed(model):
-        model = _in_float32(model)
+    model = in_float32(model)
     # With a name given, Keras's counter of automatic names does not move.
     return keras.Model(model.inputs, list(model.outputs), name=model.name)
 
@@ -97,24 +97,3 @@ def check_finite_weights(model) -> None:
             f"{variable.path!r} holds NaN or infinity. Restore a checkpoint from before training "
             f"diverged, or train with a lower learning rate."
         )
-
-
-def _is_mixed(model):
-    """Whether a layer, at any depth, computes in half precision on weights of another type."""
-    return any(
-        _is_mixed(layer)
-        if hasattr(layer, "layers")
-        else layer.compute_dtype in ("float16", "bfloat16") and layer.variable_dtype == "float32"
-        for layer in model.layers
-    )
-
-
-def _in_float32(model):
-    import keras
-
-    def clone(layer):
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
-    copy.set_weights(model.get_weights())
-    return copy

@@ -5,6 +5,7 @@ from ._channel_graph import build_channel_graph as build_channel_graph
 from ._check_model import check_keras_model as check_keras_model
 from ._dataflow import removable_channels as removable_channels
 from ._expand import Compound as Compound
+from ._in_float32 import in_float32 as in_float32
 from ._plan import Plan as Plan
 from ._plan import plan_removal as plan_removal
 from ._profile import LayerCost as LayerCost

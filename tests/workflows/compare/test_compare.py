@@ -77,6 +77,26 @@ def converted(tiny, monkeypatch):
 FILE_FIGURES = _execute.file_figures
 
 
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_is_that_of_training_only(tmp_path, precision, monkeypatch):
+    before = keras.config.dtype_policy()
+    measured, trained = [], []
+    monkeypatch.setattr(_execute, "accuracy", lambda model, data: measured.append(model.layers[-1]) or 0.5)
+    fit = keras.Model.fit
+
+    def watched(model, *args, **kwargs):
+        trained.append(getattr(model, "model", model).layers[-1].dtype_policy.name)
+        return fit(model, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    found = tf_wgsef.compare_methods(QUICK | {"precision": precision}, output=tmp_path)
+    assert set(trained) == {precision}
+    assert measured[-1].compute_dtype == "float32"  # the figures' network
+    assert keras.config.dtype_policy() == before
+    assert {run["precision"] for run in found.runs} == {precision} and len(found.runs) == 3
+    assert tf_wgsef.compare_methods(QUICK, output=tmp_path / "other").runs[0]["precision"] is None
+
+
 def test_files_are_converted_and_measured(tmp_path, converted):
     settings = {**QUICK, "methods": ["magnitude"], "latency": True}
     runs = {run["method"]: run for run in tf_wgsef.compare_methods(settings, output=tmp_path).runs}

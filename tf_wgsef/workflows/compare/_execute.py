@@ -1,5 +1,6 @@
 """One run of a comparison: training to the cut, strip, training on, the figures."""
 
+import contextlib
 import dataclasses
 import datetime
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from collections.abc import Callable
 import keras
 from absl import logging
 
-from tf_wgsef.graph import profile
+from tf_wgsef.graph import in_float32, profile
 from tf_wgsef.strip import strip
 from tf_wgsef.workflows.compare._methods import METHODS
 from tf_wgsef.workflows.compare._run_state import OutOfTime, RunState, UnusableState
@@ -47,12 +48,14 @@ def execute(
     """
     data = data.first(run.samples, run.validation)
     state = RunState(None, run, data.name) if state is None else state
-    try:
-        model = _trained(run, data, build, advance, state)
-    except UnusableState as error:
-        logging.warning("The state of a stopped run cannot be used (%s): the run begins anew.", error)
-        state.clear()
-        model = _trained(run, data, build, advance, state)
+    with _computing_in(run.precision):
+        try:
+            model = _trained(run, data, build, advance, state)
+        except UnusableState as error:
+            logging.warning("The state of a stopped run cannot be used (%s): the run begins anew.", error)
+            state.clear()
+            model = _trained(run, data, build, advance, state)
+    model = in_float32(model)
     found = {**state.found, "accuracy": accuracy(model, data)}
     model = METHODS[run.method].finish(model)
     costs = profile(model)
@@ -60,6 +63,18 @@ def execute(
     found["seconds"] = state.seconds
     found["date"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     return {**dataclasses.asdict(run), **found}
+
+
+@contextlib.contextmanager
+def _computing_in(precision: str | None):
+    """Layers made inside compute in this dtype policy; None leaves it as it is."""
+    before = keras.config.dtype_policy()
+    if precision is not None:
+        keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _trained(run: Run, data: ImageData, build, advance: Advance | None, state: RunState) -> keras.Model:

@@ -15,6 +15,7 @@ from tf_wgsef.workflows.compare._shapes import read_shape, shape_counts, share_r
 
 _UNITS = ("groups", "macs", "params", "bytes")
 _LEVELS = (0.5, 0.75, 0.9)
+_PRECISIONS = ("mixed_bfloat16", "mixed_float16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Run:
         clip: largest norm of the whole gradient; None for no clipping.
         strength: λ of a method that has one; None for the others.
         shape: how many groups stay of each layer, ``"conv1=3,conv2=12"``; None where ``level`` says it.
+        precision: Keras's dtype policy while training, ``"mixed_bfloat16"`` or ``"mixed_float16"``; None for
+            float32. Figures are those of the network in float32.
     """
 
     recipe: str
@@ -59,6 +62,7 @@ class Run:
     clip: float | None
     strength: float | None
     shape: str | None = None
+    precision: str | None = None
 
     @property
     def first(self) -> int:
@@ -101,6 +105,7 @@ class Settings:
         augment: see ``Run``.
         clip: see ``Run``.
         strength: {method: λ or several, of which each is run}.
+        precision: see ``Run``.
         latency: whether each file is measured on this machine.
     """
 
@@ -124,6 +129,7 @@ class Settings:
     augment: bool | None = None
     clip: float | None = 1.0
     strength: Mapping[str, float | tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    precision: str | None = None
     latency: bool = True
 
     def __post_init__(self):
@@ -144,6 +150,8 @@ class Settings:
             object.__setattr__(self, "recipe", own_name(self.model, self.data, pretrained=self.pretrained))
         _check_name("unit", self.unit, _UNITS)
         _check_name("groups", self.groups, KINDS)
+        if self.precision is not None:
+            _check_name("precision", self.precision, _PRECISIONS)
         if not isinstance(self.strength, Mapping):
             raise InputError(
                 f"Expected `strength` to be {{method: λ}}. Received: strength={self.strength!r}."
@@ -204,7 +212,7 @@ class Settings:
     def runs(self) -> list[Run]:
         """Returns every run, level by level, each level's methods next to each other."""
         common = {name: getattr(self, name) for name in ("recipe", "unit", "groups", "ramp", "validation")}
-        common |= {name: getattr(self, name) for name in ("samples", "clip")}
+        common |= {name: getattr(self, name) for name in ("samples", "clip", "precision")}
         recipe = self.recipe_itself()
         for name in ("epochs", "batch", "learning_rate", "weight_decay", "augment"):
             asked = getattr(self, name)
