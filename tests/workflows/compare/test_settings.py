@@ -156,7 +156,7 @@ def test_the_examples_are_settings_of_at_least_five_levels_and_three_seeds(file)
 
 
 # What may stay of the MACs and of the parameters.
-GPU = {"resnet56": (1 / 2.57, 1.0), "resnet18": (0.2, 0.088), "vgg16": (0.26, 0.05)}
+GPU = {"resnet8": (0.5, 1.0), "resnet56": (1 / 2.57, 1.0), "resnet18": (0.2, 0.088), "vgg16": (0.26, 0.05)}
 
 
 def test_the_examples_for_a_gpu_are_settings_with_three_seeds():
