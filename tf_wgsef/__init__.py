@@ -52,6 +52,7 @@ _HOMES = {
     "LatencyStats": "measure",
     "compare_latency": "measure",
     "measure": "measure",
+    "measure_accuracy": "measure",
     "Report": "report",
     "save_report": "report",
     "compare_methods": "workflows.compare",

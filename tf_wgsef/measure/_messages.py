@@ -5,6 +5,9 @@ A line is ``tf_wgsef {...}``; other lines, such as a login shell's greeting, are
     ready  machine, runtime, delegates, reading   before the first round; ``reading``: heat, clock, memory
     round  file, load, first, ns                  a file's turn: its number, microseconds, runs in nanoseconds
     done   reading                                all rounds are through
+    loaded   runtime, classes                     before the first answer: how many classes have scores
+    answers  classes                              the classes of some samples, in their order
+    operators  file, by, told                     of a file's operators: who told them, and what
     error  type, text                             why it stopped
 """
 
@@ -20,10 +23,12 @@ from ._reading import Reading
 from ._text import one_line
 
 _MARK = "tf_wgsef "
+_KINDS = ("ready", "round", "operators", "loaded", "answers", "done", "error")
 _ERRORS = {"InputError": InputError, "MeasurementError": MeasurementError}
 # An hour: no run of a file that is measured hundreds of times takes longer.
 _LONGEST_NS = 3.6e12
 _MOST_CORES = 1 << 16
+_MOST_CLASSES = 1 << 31
 
 
 def encode(kind: str, **values) -> str:
@@ -52,7 +57,7 @@ def decode(line: str) -> dict | None:
         message = json.loads(line[len(_MARK) :])
     except (ValueError, RecursionError):
         message = None
-    if isinstance(message, dict) and message.get("kind") in ("ready", "round", "done", "error"):
+    if isinstance(message, dict) and message.get("kind") in _KINDS:
         return message
     return None if line.startswith(_MARK + "folder ") else _damaged(line)
 
@@ -117,6 +122,37 @@ def read_round(message: dict, files: int) -> tuple[int, float, float, np.ndarray
     if not all(type(value) is int and 0 < value < _LONGEST_NS for value in nanoseconds):
         _damaged(message)
     return index, float(times[0]), float(times[1]), np.array(nanoseconds, dtype="float64") / 1e3
+
+
+def read_loaded(message: dict) -> tuple[int, str]:
+    """Returns the number of classes that a file has scores for, and the runtime.
+
+    Raises:
+        MeasurementError: if something else is there.
+    """
+    classes = message.get("classes")
+    if type(classes) is not int or not 1 < classes < _MOST_CLASSES:
+        _damaged(message)
+    return classes, one_line(message.get("runtime", "unknown"))
+
+
+def read_answers(message: dict, classes: int, most: int) -> list[int]:
+    """Returns the classes that a file gave to some samples.
+
+    Args:
+        message: the message.
+        classes: the number of classes.
+        most: so many samples are without an answer yet.
+
+    Raises:
+        MeasurementError: if something else is there.
+    """
+    found = message.get("classes")
+    if not isinstance(found, list) or not 0 < len(found) <= most:
+        _damaged(message)
+    if not all(type(one) is int and 0 <= one < classes for one in found):
+        _damaged(message)
+    return found
 
 
 def _damaged(what):

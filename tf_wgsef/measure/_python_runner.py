@@ -18,7 +18,7 @@ from ._targets import make_stats
 
 # Without `timeout` there, the end of standard input still ends the runner. The shell stays and tells a crash
 # by its status: ssh reports a program that died of a signal like a connection that failed.
-_RUN = 'if command -v timeout >/dev/null; then timeout "$@"; else shift; "$@"; fi; exit $?'
+RUN = 'if command -v timeout >/dev/null; then timeout "$@"; else shift; "$@"; fi; exit $?'
 
 
 def run_python(
@@ -58,7 +58,7 @@ def run_python(
         "keep": keep,
     }
     results = _Results(files, plan, shell.label, progress)
-    run = ["sh", "-c", _RUN, "sh", str(seconds), *command, f"{folder}/runner.zip"]
+    run = ["sh", "-c", RUN, "sh", str(seconds), *command, f"{folder}/runner.zip"]
     content = json.dumps(request).encode() + b"\n"
     try:
         with shell.start(run, content=content, hold=True, seconds=seconds + 60) as call:

@@ -4,12 +4,18 @@ import abc
 import uuid
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from tf_wgsef.errors import MeasurementError
+
+from ._classifier import Classifier
 from ._conditions import PYTHON_MEMORY, Conditions
 from ._machine import Machine
 from ._model_file import ModelFile
 from ._plan import SamplingPlan
 from ._reading import Reading
 from ._runtime import LoadedFile, find_runtime
+from ._samples import Samples
 from ._sampling import FileSamples, sample_interleaved
 from ._stats import LatencyStats
 
@@ -41,6 +47,38 @@ class Target(abc.ABC):
             MeasurementError: if the device cannot be used or cannot run a file.
         """
 
+    @property
+    def classifies(self) -> bool:
+        """Whether ``classify`` works: whether Python runs files there, not only ``benchmark_model``."""
+        return False
+
+    def classify(
+        self,
+        file: ModelFile,
+        samples: Samples,
+        *,
+        threads: int = 1,
+        on_loaded: Callable[[int], None],
+        progress: Callable[[float], None] | None = None,
+    ) -> tuple[np.ndarray, str]:
+        """Returns the class that the file gives to each sample, ``(n,)``, and the runtime's name and version.
+
+        Args:
+            file: the file.
+            samples: its inputs.
+            threads: threads of the runtime.
+            on_loaded: called with the number of classes, before the first sample.
+            progress: called with the share done, in [0, 1].
+
+        Raises:
+            InputError: if file and samples do not fit each other.
+            MeasurementError: if the device cannot be used, or only measures.
+        """
+        raise MeasurementError(
+            f"Expected a target where Python runs files, to compute answers there. Received: {self}, where "
+            f"benchmark_model only measures. Compute them on this machine: target='local'."
+        )
+
     def __str__(self):
         return type(self).__name__
 
@@ -62,6 +100,21 @@ class LocalTarget(Target):
         conditions = Conditions(known.pop("before"), Reading.local(), PYTHON_MEMORY)
         context = {"target": "local", "machine": Machine.local(), "conditions": conditions}
         return make_stats(files, timed, plan, **context, **known)
+
+    @property
+    def classifies(self):  # noqa: D102 - as in Target
+        return True
+
+    def classify(self, file, samples, *, threads=1, on_loaded, progress=None):  # noqa: D102 - as in Target
+        runtime = find_runtime()
+        classifier = Classifier(runtime, file, threads=threads)
+        on_loaded(classifier.classes)
+        found = []
+        for part in samples.parts():
+            found.append(classifier.answers(part))
+            if progress:
+                progress(min(1.0, len(found) * samples.at_a_time / samples.count))
+        return np.concatenate(found), f"{runtime.name} {runtime.version}"
 
     def __str__(self):
         return "local"
