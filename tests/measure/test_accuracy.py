@@ -1,4 +1,4 @@
-"""The share of right answers on a device: what is computed there is what is computed here, and nothing stays."""
+"""The share of right answers on a device: computed there as it is computed here, and nothing stays."""
 
 import json
 import threading

@@ -65,9 +65,10 @@ class DeviceResult:
                 "benchmark_model runs there"
             )
         if self.operators and not any(one.operators for one in self.stats):
-            tool = self.stats[0].runtime.startswith("benchmark_model")
-            why = "this benchmark_model printed none" if tool else "the Python runtime offers none"
+            why = self.stats[0].operators_by.removeprefix("none: ") or "this target tells none"
             lines.append(f"no times per operator: {why}; tf-wgsef latency-table measures layers on their own")
+        elif self.operators:
+            lines.append(f"operators by {next(one.operators_by for one in self.stats if one.operators)}")
         return lines
 
     def print_table(self, out) -> None:

@@ -7,10 +7,11 @@ A line is ``tf_wgsef {...}``; other lines, such as a login shell's greeting, are
     done   reading                                all rounds are through
     loaded   runtime, classes                     before the first answer: how many classes have scores
     answers  classes                              the classes of some samples, in their order
-    operators  file, by, told                     of a file's operators: who told them, and what
+    operators  file, operators, by                of a file's operators: what was told, and by whom
     error  type, text                             why it stopped
 """
 
+import dataclasses
 import json
 
 import numpy as np
@@ -18,9 +19,11 @@ import numpy as np
 from tf_wgsef.errors import InputError, MeasurementError
 from tf_wgsef.validation import is_finite_number
 
+from ._litert_profile import Profile
 from ._machine import Machine
 from ._reading import Reading
 from ._text import one_line
+from ._tool_profile import TOP, Operator
 
 _MARK = "tf_wgsef "
 _KINDS = ("ready", "round", "operators", "loaded", "answers", "done", "error")
@@ -122,6 +125,28 @@ def read_round(message: dict, files: int) -> tuple[int, float, float, np.ndarray
     if not all(type(value) is int and 0 < value < _LONGEST_NS for value in nanoseconds):
         _damaged(message)
     return index, float(times[0]), float(times[1]), np.array(nanoseconds, dtype="float64") / 1e3
+
+
+def read_operators(message: dict, files: int) -> tuple[int, Profile]:
+    """Returns the file's number and what was told of its operators.
+
+    Raises:
+        MeasurementError: if something else is there.
+    """
+    index, told, by = (message.get(name) for name in ("file", "operators", "by"))
+    if type(index) is not int or not 0 <= index < files or not isinstance(told, list) or len(told) > TOP:
+        _damaged(message)
+    try:
+        found = [Operator.from_dict(one) for one in told]
+    except InputError:
+        _damaged(message)
+    if not all(0 <= one.microseconds < _LONGEST_NS and 0 <= one.share <= 1 for one in found):
+        _damaged(message)
+    plain = [
+        dataclasses.replace(one, kind=one_line(one.kind, limit=60), name=one_line(one.name, limit=120))
+        for one in found
+    ]
+    return index, Profile(tuple(plain), one_line(by))
 
 
 def read_loaded(message: dict) -> tuple[int, str]:

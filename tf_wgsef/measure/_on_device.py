@@ -1,9 +1,9 @@
 """What runs on a board: it reads a request, measures as at home, and prints each round as it ends.
 
 The request is one line of JSON on standard input: {"plan": {...}, "files": [{"path", "name", "sha256"}],
-"keep": bool}; or, for answers, {"accuracy": header, "files", "threads", "keep"} and the samples behind it.
-Standard input stays open as long as somebody listens; at its end the runner removes its folder and
-stops, so that a lost connection leaves neither a process nor files.
+"python": the word that started it, "keep": bool}; or, for answers, {"accuracy": header, "files", "threads",
+"keep"} and the samples behind it. Standard input stays open as long as somebody listens; at its end the
+runner removes its folder and stops, so that a lost connection leaves neither a process nor files.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ import threading
 from tf_wgsef.errors import MeasurementError, WGSEFError
 
 from ._classifier import Classifier
+from ._litert_profile import profile_here
 from ._machine import Machine
 from ._messages import encode
 from ._model_file import ModelFile
@@ -38,7 +39,7 @@ def main() -> int:
         if "accuracy" in request:
             _answer(files[0], request, listener)
         else:
-            _measure(files, SamplingPlan(**request["plan"]), listener)
+            _measure(files, SamplingPlan(**request["plan"]), listener, request["python"])
     except WGSEFError as error:
         listener.say("error", type=type(error).__name__, text=str(error))
         return 1
@@ -49,10 +50,15 @@ def main() -> int:
     return 0
 
 
-def _measure(files, plan, listener):
+def _measure(files, plan, listener, python):
     listener.watch()
     measure_here(files, plan, on_ready=listener.ready, on_round=listener.round)
-    listener.say("done", reading=_reading())
+    reading = _reading()
+    if plan.operators:
+        for number, file in enumerate(files):
+            told = profile_here(file, threads=plan.threads, version=listener.runtime, python=python)
+            listener.say("operators", file=number, **dataclasses.asdict(told))
+    listener.say("done", reading=reading)
 
 
 def _answer(file, request, listener):
@@ -83,9 +89,10 @@ class _Listener:
     """Who asked: hears of each round, and is gone when standard input ends or nobody reads the output."""
 
     def __init__(self, folder, *, keep):
-        self._folder, self._keep = folder, keep
+        self._folder, self._keep, self.runtime = folder, keep, ""
 
     def ready(self, runtime: str, delegates: list[str]) -> None:
+        self.runtime = runtime
         found = {"machine": dataclasses.asdict(Machine.local()), "reading": _reading()}
         self.say("ready", runtime=runtime, delegates=delegates, **found)
 
