@@ -65,6 +65,15 @@ def test_cores_of_this_machine(file, monkeypatch, targets, cores):
     assert given.get("cores") == (cores and [0])
 
 
+def test_ctrl_c_ends_with_one_line_and_130(file, monkeypatch, capsys):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tf_wgsef.measure._targets.measure_here", stop)
+    assert call("benchmark", file) == 130
+    assert capsys.readouterr().err.strip() == "tf-wgsef: Interrupted; nothing was written."
+
+
 def test_beside_a_board_the_options_are_for_the_board(monkeypatch, file):
     arguments = parse(["tf-wgsef", "benchmark", str(file), "--cores", "4", "--python", "/venv/bin/python"])
     _devices.check_device_options(["local", "ssh://pi@board"], arguments)

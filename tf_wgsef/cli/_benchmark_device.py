@@ -94,10 +94,17 @@ class DeviceResult:
         for one in self.stats:
             if one.operators:
                 out.print(_operator_table(one))
-        facts = "; ".join(f"{name} {text}" for name, text in self.stats[0].conditions.facts.items())
+        facts = "; ".join(f"{name} {text}" for name, text in self._facts().items())
         for line in (facts, *self.notes()):
             if line:
                 out.print(Text(one_line(line, limit=1000)), soft_wrap=True)
+
+    def _facts(self) -> dict[str, str]:
+        """What else is known, in words."""
+        delegates = {one_file.delegate: one_file.name for one_file in self.stats}
+        told = next(iter(delegates)) if len(delegates) == 1 else None
+        told = told or ", ".join(f"{delegate} ({name})" for delegate, name in delegates.items())
+        return {"delegate": told, "governor": self.stats[0].machine.governor} | self.stats[0].conditions.facts
 
     def to_dict(self) -> dict:
         """Returns the values as plain Python, as docs/benchmark_schema.json describes them."""

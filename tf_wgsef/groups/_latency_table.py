@@ -246,10 +246,8 @@ class LatencyTable:
             if data["schema"] != _SCHEMA:
                 raise ValueError(f"schema {data['schema']!r}")
             layers = {name: LayerLatency(**row) for name, row in data["layers"].items()}
-            step, others = (
-                data.get("channel_step"),
-                data.get("others"),
-            )  # tables written by hand may lack them
+            # Tables written by hand may lack these.
+            step, others = data.get("channel_step"), data.get("others")
             return cls(str(data["device"]), layers, float(data["overhead"]), step, others)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise InputError(
