@@ -56,6 +56,7 @@ _HOMES = {
     "Report": "report",
     "save_report": "report",
     "compare_methods": "workflows.compare",
+    "calibrate_latency_table": "workflows.latency",
     "measure_latency_table": "workflows.latency",
     "WGSEFError": "errors",
 }

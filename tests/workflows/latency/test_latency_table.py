@@ -1,5 +1,6 @@
 """Latency tables, measured on a device whose latencies are known."""
 
+import dataclasses
 import json
 
 import keras
@@ -232,6 +233,25 @@ def test_layers_that_cannot_stand_alone_are_others(tmp_path):
     table = measure_latency_table(model, target=ClockworkTarget(), cache=LatencyCache(tmp_path))
     assert "grouped" in table.others and "plain" in table.layers
     assert table.predict(model) > 0
+
+
+@pytest.mark.parametrize("off", [0.8, 1.25])
+def test_a_table_that_is_off_is_set_right_where_the_budget_leads(measured, off):
+    model, table, target, _ = measured
+    rows = {
+        name: tf_wgsef.LayerLatency(row.inputs, row.outputs, off * row.microseconds, row.of)
+        for name, row in table.layers.items()
+    }
+    wrong = dataclasses.replace(table, layers=rows, overhead=off * table.overhead)
+    asked = 0.7 * target.microseconds(file_of_any_weights(model))
+    right = tf_wgsef.calibrate_latency_table(model, wrong, asked, target=target)
+    sparse = tf_wgsef.sparsify(network(), budget={"latency": (asked, right)})
+    sparse.freeze()
+    small = tf_wgsef.strip(sparse).model
+    found = target.microseconds(file_of_any_weights(small))
+    assert right.predict(small) == pytest.approx(found, rel=0.02)
+    assert 0.85 * asked < found <= 1.02 * asked  # the toy has few filters: one more would be too much
+    assert wrong.predict(small) == pytest.approx(off * found, rel=0.05)
 
 
 def test_the_table_proposes_the_multiple(measured):
