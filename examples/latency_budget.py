@@ -1,6 +1,6 @@
 """ResNet-8 on CIFAR-10 at half of its latency on this machine: by a latency budget, and by uniform sparsity.
 
-    TF_WGSEF_DATA=~/data python examples/latency_budget.py --seeds 3 --epochs 12 --samples 10000 --json results.json
+    TF_WGSEF_DATA=~/data python examples/latency_budget.py --seeds 3 --epochs 12 --json results.json
 
 measures a latency table of the network, sets it right where the budget leads, and trains with each seed
 
@@ -9,9 +9,9 @@ measures a latency table of the network, sets it right where the budget leads, a
     equal     with the latency that the table predicts for the uniform network as the budget: channels come in
               steps, so the uniform network may lie some way below; this one is as slow as it is.
 
-It strips all three, trains them on, and measures the files beside the dense one. Each seed is printed, and with
---json kept, as it ends: the same command goes on where it stopped. With the default settings a seed takes some
-minutes; the accuracies are those of short training.
+It strips all three, trains them on, and measures the files beside the dense one. Each seed is printed, and
+with --json kept, as it ends: the same command goes on where it stopped. With the default settings a seed
+takes some minutes; the accuracies are those of short training.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from tf_wgsef.workflows.data import load_cifar10
 from tf_wgsef.workflows.latency import LatencyCache
 from tf_wgsef.workflows.networks import resnet8
 
-SETTINGS = ("share", "epochs", "samples", "round_to")
+SETTINGS = ("share", "epochs", "samples", "round_to", "calibrate")
 
 
 def network() -> keras.Model:
@@ -73,7 +73,8 @@ def trained(data, arguments, seed: int, **level) -> tuple[keras.Model, float]:
 def one_seed(data, arguments, seed: int, table, budget: float) -> dict:
     """Trains and measures all three beside the dense network; returns {name: figures}."""
     sparsity, predicted = uniform_sparsity(table, budget)
-    print(f"seed {seed}: budget {budget:.1f} µs; uniform sparsity {sparsity:.3f}, {predicted:.1f} µs")
+    about = f"budget {budget:.1f} µs; uniform sparsity {sparsity:.3f}, predicted {predicted:.1f} µs"
+    print(f"seed {seed}: {about}", flush=True)
     rounded = {"round_to": arguments.round_to}
     levels = {
         "budget": {"budget": {"latency": (budget, table)}, **rounded},
@@ -95,9 +96,8 @@ def one_seed(data, arguments, seed: int, table, budget: float) -> dict:
             "macs": wgsef.profile(model).macs,
             "parameters": wgsef.profile(model).parameters,
         }
-        print(
-            f"seed {seed}: {name:7} " + ", ".join(f"{key} {value:.4g}" for key, value in rows[name].items())
-        )
+        figures = ", ".join(f"{key} {value:.4g}" for key, value in rows[name].items())
+        print(f"seed {seed}: {name:7} {figures}", flush=True)
     return rows
 
 
@@ -122,7 +122,7 @@ def summary(seeds: dict[str, dict]) -> dict[str, str]:
 def tables(arguments) -> tuple:
     """Returns the table, set right where the budget leads, and the budget."""
     table = wgsef.measure_latency_table(network(), cache=LatencyCache(arguments.cache))
-    budget = arguments.share * table.predict(network())
+    budget = arguments.share * wgsef.measure(wgsef.convert(network()), preset=arguments.preset).p50
     if arguments.calibrate:
         table = wgsef.calibrate_latency_table(network(), table, budget, round_to=arguments.round_to)
     return table, budget
