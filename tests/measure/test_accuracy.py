@@ -11,9 +11,11 @@ import tf_wgsef
 from tf_wgsef.cli import parse, run
 from tf_wgsef.errors import InputError, MeasurementError
 from tf_wgsef.measure import AdbTarget, LocalTarget, SSHTarget, measure_accuracy
+from tf_wgsef.measure._messages import read_answers, read_loaded
 from tf_wgsef.measure._samples import Samples, read_parts
 
 from .boards import Line
+from .test_ssh_faults import python_that
 
 COUNT = 70
 
@@ -145,6 +147,46 @@ def test_cut_while_the_samples_are_sent(native_board, cases, tmp_path):
     line.close()
     assert native_board.left() == []
     assert threading.active_count() <= before + 4  # those of the line itself
+
+
+ODD = {
+    "no runtime": (
+        "sys.modules.update({'ai_edge_litert.interpreter': None, 'tflite_runtime.interpreter': None})",
+        "pip install ai-edge-litert",
+    ),
+    "crash": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "it crashed"),
+    "answers before it loads": (
+        'print(\'tf_wgsef {"kind": "answers", "classes": [0]}\')',
+        "Expected results from the runner",
+    ),
+    "too few answers": (
+        'print(\'tf_wgsef {"kind": "loaded", "classes": 4}\\ntf_wgsef {"kind": "done"}\'); sys.exit(0)',
+        "0 of 70 samples were answered",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_pythons_that_do_not_answer(case, native_board, cases):
+    first, said = ODD[case]
+    file, x = cases["float"]
+    with native_board.program("odd", python_that(native_board, first=first)):
+        board = SSHTarget("ssh://board", ssh_config=native_board.config, python="odd")
+        with pytest.raises(MeasurementError, match=said):
+            measure_accuracy(file, x, np.zeros(COUNT), target=board)
+    assert native_board.left() == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"classes": []}, {"classes": [4]}, {"classes": [-1]}, {"classes": [True]}, {"classes": [0] * 9}, {}],
+)
+def test_damaged_answers(message):
+    with pytest.raises(MeasurementError, match="Expected results from the runner"):
+        read_answers(message, 4, 8)
+    for classes in (1, 0, True, 2.0, "4", None):
+        with pytest.raises(MeasurementError, match="Expected results from the runner"):
+            read_loaded({"classes": classes})
 
 
 def benchmark(*arguments):

@@ -19,7 +19,10 @@ def add_accuracies(arguments, devices, err) -> str:
     from tf_wgsef.array_files import load_labelled
     from tf_wgsef.errors import InputError, MeasurementError
 
-    x, y = load_labelled(arguments.accuracy)
+    try:
+        x, y = load_labelled(arguments.accuracy)
+    except InputError as error:  # inputs that are damaged are found here only
+        return str(error)
     problems = {}
     here = functools.cache(lambda path: _here(path, x, y, arguments.threads))
     for result, target in devices.items():
