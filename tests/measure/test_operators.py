@@ -1,5 +1,7 @@
 """Times per operator of LiteRT's profiler: its real output, and where it cannot run."""
 
+import contextlib
+import io
 import json
 import pathlib
 import sys
@@ -55,6 +57,16 @@ def test_this_machine_tells_its_operators(network):
         assert 0.2 < sum(one.microseconds for one in stats.operators) / stats.min < 5
         assert LatencyStats.from_dict(json.loads(json.dumps(stats.to_dict()))) == stats
     assert measure(network, **SHORT).operators_by == ""
+
+
+def test_a_file_with_an_open_batch_is_run_with_one_sample():
+    import tensorflow as tf
+
+    model = keras.Sequential([keras.Input((24, 24, 8)), keras.layers.Conv2D(32, 5)])
+    with contextlib.redirect_stdout(io.StringIO()):  # the converter lists every variable there
+        file = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    found = profile.profile_here(ModelFile("x", file), threads=2, version="v")
+    assert "Convolution" in found.operators[0].kind
 
 
 def test_a_board_tells_its_operators(network, native_board):

@@ -20,7 +20,9 @@ BATCHES = 15
 _BATCH_SECONDS, _MOST_RUNS = 0.01, 200
 _MOST_SECONDS = 10
 _CPU = 1
-_TYPE_BYTES = 512  # of a tensor's type, which we only hand on; it has about 100
+# A tensor's type: the kind of its elements, its rank (in 7 bits), up to 8 sizes, then strides.
+_TYPE_NUMBERS = 128
+_RANK, _SIZES, _MOST_SIZES = 1, 2, 8
 
 
 class _Library:
@@ -104,14 +106,28 @@ class _Model:
         for number in range(count.value):
             index = ctypes.c_size_t(number)
             tensor = call.handle(f"LiteRtGetSignature{side}TensorByIndex", self._signature, index)
-            kind = ctypes.create_string_buffer(_TYPE_BYTES)
+            kind = (ctypes.c_int32 * _TYPE_NUMBERS)()
             call("LiteRtGetRankedTensorType", tensor, kind)
+            self._close(kind, index, resize=side == "Input")
             name = f"LiteRtGetCompiledModel{side}BufferRequirements"
             needs = call.handle(name, self.compiled, ctypes.c_size_t(0), index)
             made = "LiteRtCreateManagedTensorBufferFromRequirements"
             buffers[number] = call.handle(made, self._environment, kind, needs)
             call("LiteRtClearTensorBuffer", ctypes.c_void_p(buffers[number]))
         return buffers
+
+    def _close(self, kind, index, *, resize):
+        """Sizes that are open, such as the batch, become 1."""
+        rank = kind[_RANK] & 0x7F
+        sizes = list(kind[_SIZES : _SIZES + rank])
+        if rank > _MOST_SIZES or -1 not in sizes:
+            return
+        sizes = [max(one, 1) for one in sizes]
+        kind[_SIZES : _SIZES + rank] = sizes
+        if resize:
+            numbers = (ctypes.c_int * rank)(*sizes)
+            name = "LiteRtCompiledModelResizeInputTensor"
+            self._call(name, self.compiled, ctypes.c_size_t(0), index, numbers, ctypes.c_size_t(rank))
 
 
 def main() -> None:
