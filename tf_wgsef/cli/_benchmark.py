@@ -45,8 +45,8 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--operators",
         action="store_true",
-        help="the ten operators that take most time, where --benchmark-model measures; the Python runtime "
-        "tells none (tf-wgsef latency-table measures layers on their own)",
+        help="the ten operators that take most time, from runs of their own: by LiteRT's profiler where "
+        "Python runs, else by --benchmark-model",
     )
     add_file_options(parser)
     parser.add_argument("--keep", action="store_true", help="leave the copied files on the device")
