@@ -52,9 +52,11 @@ _HOMES = {
     "LatencyStats": "measure",
     "compare_latency": "measure",
     "measure": "measure",
+    "measure_accuracy": "measure",
     "Report": "report",
     "save_report": "report",
     "compare_methods": "workflows.compare",
+    "calibrate_latency_table": "workflows.latency",
     "measure_latency_table": "workflows.latency",
     "WGSEFError": "errors",
 }

@@ -176,7 +176,7 @@ def test_times_per_operator_or_why_there_are_none(bench, tmp_path):
     assert problems(values, SCHEMA, SCHEMA) == []
     told = {"kind": "CONV_2D", "name": "<conv>", "microseconds": 30.0, "share": 0.75}
     assert values["targets"]["adb"]["a"]["operators"] == [told]
-    assert "the Python runtime offers none; tf-wgsef latency-table" in said
+    assert "no times per operator: this target tells none; tf-wgsef latency-table" in said
     assert "CONV_2D" in said and "<conv>" in said and "75.0%" in said
     assert "<td>&lt;conv&gt;</td><td>30.0 µs</td><td>75.0 %</td>" in page.read_text()
 

@@ -20,9 +20,9 @@ def file(tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("--cores", "0", "taskset"),
         ("--python", "python3", "environment"),
         ("--benchmark-model", "t", "Leave"),
+        ("--ssh-config", "c", "Leave"),
     ],
 )
 def test_this_machine_takes_no_option_for_boards(
@@ -32,6 +32,46 @@ def test_this_machine_takes_no_option_for_boards(
     assert call(command, file, option, value) == 1
     error = " ".join(capsys.readouterr().err.split())
     assert f"takes no {option}" in error and said in error
+
+
+def test_nothing_is_left_on_this_machine(file, capsys):
+    assert call("benchmark", file, "--keep") == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert "--target local alone, which takes no --keep. Nothing is copied" in error
+
+
+@pytest.mark.parametrize(
+    ("targets", "options", "said"),
+    [
+        (["adb"], ["--benchmark-model", "t", "--python", "p"], "a board (ssh://...) as --target"),
+        (["adb", "local"], ["--benchmark-model", "t", "--ssh-config", "c"], "none such"),
+        (["ssh://b"], ["--benchmark-model", "/t", "--python", "p"], "leave one out"),
+        (["ssh://b", "nonsense"], ["--keep"], 'Expected target="local"'),
+    ],
+)
+def test_no_option_is_passed_over(file, capsys, targets, options, said):
+    named = [word for one in targets for word in ("--target", one)]
+    assert call("benchmark", file, *named, *options) == 1
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(("targets", "cores"), [([], "0"), (["local"], "0"), (["local", "adb"], None)])
+def test_cores_of_this_machine(file, monkeypatch, targets, cores):
+    named = [word for one in targets for word in ("--target", one)]
+    arguments = parse(["tf-wgsef", "benchmark", str(file), *named, "--cores", "0"])
+    given = {}
+    monkeypatch.setattr("tf_wgsef.measure.resolve_target", lambda name, **options: given.update(options))
+    _devices.open_target("local", arguments)
+    assert given.get("cores") == (cores and [0])
+
+
+def test_ctrl_c_ends_with_one_line_and_130(file, monkeypatch, capsys):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tf_wgsef.measure._targets.measure_here", stop)
+    assert call("benchmark", file) == 130
+    assert capsys.readouterr().err.strip() == "tf-wgsef: Interrupted; nothing was written."
 
 
 def test_beside_a_board_the_options_are_for_the_board(monkeypatch, file):

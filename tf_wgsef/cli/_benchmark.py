@@ -1,5 +1,6 @@
 """``tf-wgsef benchmark``: the latency of one file, or of two in turns, on one device or several."""
 
+from tf_wgsef.cli._benchmark_accuracy import add_accuracies, say_kept
 from tf_wgsef.cli._benchmark_device import DeviceResult
 from tf_wgsef.cli._benchmark_files import add_file_options, check_files, write_files
 from tf_wgsef.cli._devices import add_device_options, check_device_options, open_target
@@ -38,13 +39,14 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--accuracy",
         metavar="DATA",
-        help="an .npz file with x and y: also the share of right answers of each file, on this machine",
+        help="an .npz file with x and y: also the share of right answers of each file, computed on the "
+        "device where Python runs there, else on this machine",
     )
     parser.add_argument(
         "--operators",
         action="store_true",
-        help="the ten operators that take most time, where --benchmark-model measures; the Python runtime "
-        "tells none (tf-wgsef latency-table measures layers on their own)",
+        help="the ten operators that take most time, from runs of their own: by LiteRT's profiler where "
+        "Python runs, else by --benchmark-model",
     )
     add_file_options(parser)
     parser.add_argument("--keep", action="store_true", help="leave the copied files on the device")
@@ -65,13 +67,15 @@ def run(arguments, out, err) -> dict:
         results.append(DeviceResult(str(target), stats, error=error, **asked))
         if not arguments.accuracy:
             results[-1].print_table(out)
-        if getattr(target, "kept_folder", ""):
-            err.print(f"Kept on {target}: {target.kept_folder}", markup=False, highlight=False)
+        say_kept(target, err)
     failures = " ".join(one.failed for one in results if one.failed)
     if not any(one.stats for one in results):
         raise MeasurementError(failures)
     if arguments.accuracy:
-        failures = " ".join(filter(None, [failures, _add_accuracies(arguments, results, out, err)]))
+        problem = add_accuracies(arguments, dict(zip(results, targets, strict=True)), err)
+        failures = " ".join(filter(None, [failures, problem]))
+        for one in results:
+            one.print_table(out)
     write_files(arguments, results, out, err)
     values = {one.target: one.to_dict() for one in results}
     if any(one.error for one in results):
@@ -126,32 +130,3 @@ def _measure(arguments, target, err):
         except MeasurementError as error:
             return list(error.measured), str(error)
     return list(found.values()), ""
-
-
-def _add_accuracies(arguments, results, out, err):
-    """Prints the tables with the share of right answers of each file, here; returns why there is none, or "".
-
-    It comes last: TensorFlow, which it loads, would count as memory of the measurement.
-    """
-    from tf_wgsef.errors import InputError
-
-    problem = ""
-    try:
-        with err.status("Computing accuracies"):
-            accuracies = _accuracies(arguments)
-        for one in results:
-            one.accuracies = accuracies
-    except InputError as error:  # what was measured is shown all the same
-        problem = str(error)
-    for one in results:
-        one.print_table(out)
-    return problem
-
-
-def _accuracies(arguments):
-    from tf_wgsef.array_files import load_labelled
-    from tf_wgsef.convert import accuracy
-
-    x, y = load_labelled(arguments.accuracy)
-    paths = [path for path in (arguments.file, arguments.other) if path]
-    return tuple(accuracy(path, x, y, threads=arguments.threads) for path in paths)

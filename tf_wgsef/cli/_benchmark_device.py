@@ -5,7 +5,7 @@ import dataclasses
 _COLUMNS = ("p50", "p90", "p99", "min", "load", "first_invoke", "runs")
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class DeviceResult:
     """The files that took turns on one device.
 
@@ -14,7 +14,8 @@ class DeviceResult:
         stats: a ``LatencyStats`` per file; empty if nothing was measured.
         error: why it stopped early; "" if it did not.
         bound: how much slower the second file may be; None if nobody asked.
-        accuracies: the share of right answers per file, on this machine.
+        accuracies: the share of right answers per file, None where it could not be computed; () for none.
+        accuracies_on: the target where they were computed.
         operators: whether times per operator were asked for.
     """
 
@@ -22,7 +23,8 @@ class DeviceResult:
     stats: list
     error: str = ""
     bound: float | None = None
-    accuracies: tuple[float, ...] = ()
+    accuracies: tuple[float | None, ...] = ()
+    accuracies_on: str = ""
     operators: bool = False
 
     def __post_init__(self):
@@ -56,11 +58,17 @@ class DeviceResult:
         lines = [self.comparison.speedup_text] if self.comparison else []
         lines += [self.verdict.text] if self.verdict else []
         if self.accuracies and self.target != "local":
-            lines.append("accuracy was computed on this machine's runtime, not on the device")
+            lines.append(
+                "accuracy was computed on the board, by its runtime"
+                if self.accuracies_on == self.target
+                else "accuracy was computed on this machine's runtime, not on the device: only "
+                "benchmark_model runs there"
+            )
         if self.operators and not any(one.operators for one in self.stats):
-            tool = self.stats[0].runtime.startswith("benchmark_model")
-            why = "this benchmark_model printed none" if tool else "the Python runtime offers none"
+            why = self.stats[0].operators_by.removeprefix("none: ") or "this target tells none"
             lines.append(f"no times per operator: {why}; tf-wgsef latency-table measures layers on their own")
+        elif self.operators:
+            lines.append(f"operators by {next(one.operators_by for one in self.stats if one.operators)}")
         return lines
 
     def print_table(self, out) -> None:
@@ -80,16 +88,23 @@ class DeviceResult:
             table.add_column("accuracy", justify="right")
         for index, one in enumerate(self.stats):
             cells = [_number(getattr(one, name)) for name in _COLUMNS]
-            cells += [f"{self.accuracies[index]:.2%}"] if self.accuracies else []
+            cells += [_share(self.accuracies[index])] if self.accuracies else []
             table.add_row(Text(one_line(one.name)), *cells)
         out.print(table)
         for one in self.stats:
             if one.operators:
                 out.print(_operator_table(one))
-        facts = "; ".join(f"{name} {text}" for name, text in self.stats[0].conditions.facts.items())
+        facts = "; ".join(f"{name} {text}" for name, text in self._facts().items())
         for line in (facts, *self.notes()):
             if line:
                 out.print(Text(one_line(line, limit=1000)), soft_wrap=True)
+
+    def _facts(self) -> dict[str, str]:
+        """What else is known, in words."""
+        delegates = {one_file.delegate: one_file.name for one_file in self.stats}
+        told = next(iter(delegates)) if len(delegates) == 1 else None
+        told = told or ", ".join(f"{delegate} ({name})" for delegate, name in delegates.items())
+        return {"delegate": told, "governor": self.stats[0].machine.governor} | self.stats[0].conditions.facts
 
     def to_dict(self) -> dict:
         """Returns the values as plain Python, as docs/benchmark_schema.json describes them."""
@@ -103,7 +118,7 @@ class DeviceResult:
         if self.verdict:
             values["fail_above"] = dataclasses.asdict(self.verdict)
         if self.accuracies:
-            values["accuracies"] = list(self.accuracies)
+            values |= {"accuracies": list(self.accuracies), "accuracies_on": self.accuracies_on}
         return values
 
     def shown(self):
@@ -121,6 +136,7 @@ class DeviceResult:
                     latency=one.to_dict(),
                     samples=one.samples,
                     accuracy=accuracy,
+                    accuracy_on=self.accuracies_on,
                     operators=tuple(dataclasses.astuple(operator) for operator in one.operators),
                 )
                 for one, accuracy in zip(self.stats, accuracies, strict=True)
@@ -145,6 +161,10 @@ def _operator_table(stats):
         words = (Text(one_line(text, limit=60)) for text in (one.kind, one.name))
         table.add_row(*words, f"{one.microseconds:.1f}", f"{one.share:.1%}")
     return table
+
+
+def _share(value):
+    return "-" if value is None else f"{value:.2%}"
 
 
 def _number(value):

@@ -82,6 +82,9 @@ def _command(arguments):
     words += ["--preset", arguments.preset, "--threads", str(arguments.threads)]
     words += ["--seconds", str(arguments.seconds)] if arguments.seconds is not None else []
     words += ["--cores", str(arguments.cores).strip("[]").replace(" ", "")] if arguments.cores else []
+    words += ["--python", arguments.python] if arguments.python else []
+    words += ["--benchmark-model", arguments.benchmark_model] if arguments.benchmark_model else []
+    words += ["--operators"] if arguments.operators else []
     words += ["--fail-above", arguments.fail_above] if arguments.fail_above is not None else []
     words += ["--accuracy", arguments.accuracy] if arguments.accuracy else []
     return shlex.join(words)

@@ -3,11 +3,15 @@
 import argparse
 from collections.abc import Sequence
 
-_FOR_BOARDS = {
-    "cores": "Put `taskset --cpu-list 0,1` before the command",
-    "python": "Run tf-wgsef in the environment of that Python",
-    "benchmark_model": "Leave it out",
+_HEEDED = {
+    "ssh_config": (("ssh",), "Leave it out"),
+    "python": (("ssh",), "On this machine, run tf-wgsef in the environment of that Python"),
+    "benchmark_model": (("ssh", "adb"), "Leave it out"),
+    "keep": (("ssh", "adb"), "Nothing is copied elsewhere"),
 }
+"""By which kinds of targets an option is heeded, and what to do without one."""
+
+_KINDS = {("ssh",): "a board (ssh://...)", ("ssh", "adb"): "a board or a phone"}
 
 
 def add_device_options(parser) -> None:
@@ -16,7 +20,8 @@ def add_device_options(parser) -> None:
     device.add_argument(
         "--cores",
         type=_cores,
-        help="of a board or a phone: big, or the numbers of the cores to run on, as in 4,5,6,7",
+        help="the cores to run on: big, or their numbers, as in 4,5,6,7; beside boards and phones it is for "
+        "them, and this machine uses all",
     )
     device.add_argument("--ssh-config", help="a configuration file for ssh, instead of ~/.ssh/config")
     device.add_argument("--python", help="the Python on a board: a name, or a path there (python3)")
@@ -28,26 +33,34 @@ def add_device_options(parser) -> None:
 
 
 def check_device_options(names: Sequence[str], arguments) -> None:
-    """Checks that the options for boards and phones find one; of several targets this machine ignores them.
+    """Checks that each option finds a target that heeds it; one of several is enough.
 
     Args:
         names: of all targets of the command.
         arguments: the parsed command line.
 
     Raises:
-        InputError: if an option is given that this machine cannot heed, and nothing else is measured on.
+        InputError: if an option would have no effect.
     """
     from tf_wgsef.errors import InputError
 
-    if set(names) != {"local"}:
-        return
-    for option, instead in _FOR_BOARDS.items():
-        if getattr(arguments, option) is not None:
+    kinds = {name.partition(":")[0] for name in names}
+    if kinds - {"local", "ssh", "adb"}:
+        return  # the name itself is refused when it is opened
+    for option, (by, instead) in _HEEDED.items():
+        given = getattr(arguments, option, None) not in (None, False)
+        if given and not kinds & set(by):
             word = "--" + option.replace("_", "-")
+            received = f"--target {names[0]} alone" if len(set(names)) == 1 else "none such"
             raise InputError(
-                f"Expected {word} with a board or a phone as --target. Received: --target local alone, which "
-                f"takes no {word}. {instead}."
+                f"Expected {word} with {_KINDS[by]} as --target. Received: {received}, which takes no "
+                f"{word}. {instead}."
             )
+    if arguments.python and arguments.benchmark_model and "adb" not in kinds:
+        raise InputError(
+            "Expected --python or --benchmark-model for a board. Received: both. The native tool measures "
+            "without Python: leave one out."
+        )
 
 
 def open_target(name: str, arguments):
@@ -62,6 +75,9 @@ def open_target(name: str, arguments):
     """
     from tf_wgsef.measure import resolve_target
 
+    asked = getattr(arguments, "target", None) or ["local"]
+    if name == "local" and set([asked] if isinstance(asked, str) else asked) != {"local"}:
+        return resolve_target(name)
     names = ("cores", "keep", "ssh_config", "python", "benchmark_model")
     given = {option: getattr(arguments, option, None) for option in names}
     return resolve_target(name, **{option: value for option, value in given.items() if value is not None})

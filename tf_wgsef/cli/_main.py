@@ -2,7 +2,7 @@
 
 Results go to standard output, as tables, or with ``--json`` as one JSON object (the tables then go to
 standard error); progress and messages go to standard error. Exit status: 0 done, 1 failed with a
-one-line reason, 2 wrong usage.
+one-line reason, 2 wrong usage, 130 interrupted.
 """
 
 import argparse
@@ -41,6 +41,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 _PIPE_WIDTH = 160
+_INTERRUPTED = 130  # as shells report a program that Ctrl-C ended
 _COMMANDS = (_demo, _inspect, _strip, _convert, _deploy, _benchmark, _latency_table, _compare, _report)
 
 
@@ -100,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         return _fail(err, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
     except KeyboardInterrupt as error:
-        return _fail(err, f"Interrupted; {str(error) or 'nothing was written'}.")
+        return _fail(err, f"Interrupted; {str(error) or 'nothing was written'}.", status=_INTERRUPTED)
     if arguments.json:
         return _print_json(err, values)
     return 0
@@ -132,7 +133,7 @@ def _run_in_peace(arguments: argparse.Namespace) -> int:
         return run(arguments)
 
 
-def _fail(err: Console, reason: str) -> int:
+def _fail(err: Console, reason: str, status: int = 1) -> int:
     line = " ".join(reason.split())
     err.print(f"tf-wgsef: {line}", markup=False, highlight=False, soft_wrap=True)
-    return 1
+    return status

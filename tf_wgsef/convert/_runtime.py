@@ -3,10 +3,17 @@
 import numpy as np
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.tflite_arrays import (
+    arrays_by_name,
+    dequantize,
+    quantize,
+    several_outputs,
+    share_right,
+    spec_of,
+)
 from tf_wgsef.validation import check_positive_int, read_tflite
 
 from ._quiet import quiet
-from ._signature import InputSpec, fit_array
 
 
 class TFLiteRunner:
@@ -38,7 +45,7 @@ class TFLiteRunner:
                 f"refuses ({_one_line(error)}). Convert the model again."
             ) from error
         self.inputs, self.outputs = self._details()
-        self.specs = [_spec(name, details) for name, details in self.inputs.items()]
+        self.specs = [spec_of(name, details) for name, details in self.inputs.items()]
         self.batch_size = self._batch_size()
 
     def predict(self, samples: dict) -> dict[str, np.ndarray]:
@@ -84,10 +91,10 @@ class TFLiteRunner:
 
     def _invoke(self, batch):
         for name, details in self.inputs.items():
-            self._interpreter.set_tensor(details["index"], _quantize(batch[name], details))
+            self._interpreter.set_tensor(details["index"], quantize(batch[name], details))
         self._interpreter.invoke()
         return {
-            name: _dequantize(self._interpreter.get_tensor(details["index"]), details)
+            name: dequantize(self._interpreter.get_tensor(details["index"]), details)
             for name, details in self.outputs.items()
         }
 
@@ -115,7 +122,7 @@ def predict(tflite, x, *, threads: int = 1) -> np.ndarray | dict[str, np.ndarray
         (32, 2)
     """
     runner = TFLiteRunner(tflite, threads=threads)
-    outputs = runner.predict(_by_name(x, runner.specs))
+    outputs = runner.predict(arrays_by_name(x, runner.specs))
     return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
 
@@ -139,97 +146,6 @@ def accuracy(tflite, x, y, *, threads: int = 1) -> float:
     if isinstance(scores, dict):
         raise several_outputs()
     return share_right(scores, y)
-
-
-def share_right(scores: np.ndarray, y) -> float:
-    """Returns the share of rows whose highest score is at the right class.
-
-    Args:
-        scores: shape ``(n, classes)``.
-        y: classes of shape ``(n,)`` or ``(n, 1)``, or one-hot of shape ``(n, classes)``.
-
-    Raises:
-        InputError: if the shapes do not fit, or ``y`` holds what is none of the classes.
-    """
-    if scores.ndim != 2 or scores.shape[1] < 2:
-        raise several_outputs(f"shape={scores.shape}")
-    y = np.asarray(y)
-    labels = y.argmax(axis=-1) if y.shape == scores.shape else y.reshape(-1)
-    if labels.shape != scores.shape[:1]:
-        raise InputError(
-            f"Expected `y` with one class for each of the {len(scores)} samples. Received: shape={y.shape}."
-        )
-    _check_classes(labels, scores.shape[1])
-    return float(np.mean(scores.argmax(axis=-1) == labels))
-
-
-def _check_classes(labels, classes):
-    """Refuses labels that the highest score can never be at: the share would be 0 without a word."""
-    known = np.zeros(labels.shape, bool)
-    if labels.dtype.kind in "biuf":
-        # NaN is equal to nothing, so it is not known either.
-        known = (labels >= 0) & (labels < classes) & (labels == np.floor(labels))
-    if not known.all():
-        wrong = labels[np.argmin(known)]
-        raise InputError(
-            f"Expected `y` of whole numbers from 0 to {classes - 1}, as the file has {classes} scores. "
-            f"Received: {str(wrong)[:80]} at {np.argmin(known)}. Number the classes from 0."
-        )
-
-
-def several_outputs(received: str = "several outputs") -> InputError:
-    """Returns the error of an accuracy that is asked of outputs that are no class scores.
-
-    Args:
-        received: what there is instead.
-    """
-    return InputError(
-        f"Expected a file with one output of class scores, (n, classes). Received: {received}. "
-        f"Compute the figure from tf_wgsef.convert.predict(tflite, x)."
-    )
-
-
-def _by_name(x, specs):
-    """Returns ``x`` as checked arrays by input name."""
-    names = [spec.name for spec in specs]
-    if not isinstance(x, dict):
-        if len(specs) > 1:
-            # The order of inputs in a file is not the order in the Keras model: never by position.
-            raise InputError(
-                f"Expected `x` as a dict of arrays with the inputs {sorted(names)}. "
-                f"Received: {type(x).__name__}."
-            )
-        x = {names[0]: x}
-    if set(x) != set(names):
-        raise InputError(
-            f"Expected `x` with the inputs {sorted(names)}. Received: keys={sorted(map(str, x))}."
-        )
-    arrays = {spec.name: fit_array("x", x[spec.name], spec) for spec in specs}
-    counts = {name: len(array) for name, array in arrays.items()}
-    if len(set(counts.values())) > 1 or 0 in counts.values():
-        raise InputError(f"Expected `x` with as many samples for each input, at least 1. Received: {counts}.")
-    return arrays
-
-
-def _spec(name, details):
-    dtype = "float32" if details["quantization"][0] else np.dtype(details["dtype"]).name
-    return InputSpec(name, tuple(int(size) for size in details["shape"][1:]), dtype)
-
-
-def _quantize(array, details):
-    scale, zero_point = details["quantization"]
-    if not scale:
-        return np.ascontiguousarray(array, dtype=details["dtype"])
-    limits = np.iinfo(details["dtype"])
-    steps = np.rint(array / np.float32(scale)) + zero_point
-    return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
-
-
-def _dequantize(array, details):
-    scale, zero_point = details["quantization"]
-    if not scale:
-        return array
-    return (array.astype(np.float32) - zero_point) * np.float32(scale)
 
 
 def _one_line(error):

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from tf_wgsef.errors import InputError
-
-from ._signature import InputSpec, fit_array
+from tf_wgsef.tflite_arrays import InputSpec, fit_array
 
 _CHUNK = 32
 _KINDS = (

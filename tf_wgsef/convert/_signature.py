@@ -1,26 +1,9 @@
-"""What goes into a model and a file: names, shapes and types of the inputs; arrays that fit."""
+"""What goes into a model: names, shapes and types of the inputs."""
 
-import dataclasses
 import re
 
-import numpy as np
-
 from tf_wgsef.errors import InputError
-
-
-@dataclasses.dataclass(frozen=True)
-class InputSpec:
-    """One input.
-
-    Attributes:
-        name: its name, the same in the Keras model and in the signature of the file.
-        shape: its shape without the batch, such as ``(28, 28, 1)``.
-        dtype: its NumPy type, such as ``"float32"``.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
+from tf_wgsef.tflite_arrays import InputSpec
 
 
 def input_specs(model) -> list[InputSpec]:
@@ -71,44 +54,3 @@ def unique_names(names) -> list[str]:
             clean = f"{base}_{count}"
         unique.append(clean)
     return unique
-
-
-def fit_array(what: str, value, spec: InputSpec) -> np.ndarray:
-    """Returns ``value`` as an array of the type of ``spec``, if it is a finite batch of its shape.
-
-    Integers are taken for a float input, as ``model.fit`` takes them; nothing else is converted.
-
-    Args:
-        what: the argument's name, for the message.
-        value: an array of shape ``(n, *spec.shape)``.
-        spec: the input that it is meant for.
-
-    Raises:
-        InputError: if the shape or the type does not fit, or a value is NaN or infinite.
-    """
-    array = np.asarray(value)
-    if array.shape[1:] != spec.shape or array.ndim == 0:
-        batch = " A single sample needs a batch axis: data[None], or dataset.batch(32)."
-        raise InputError(
-            f"Expected `{what}` of shape {_with_batch(spec.shape)} for input {spec.name!r}. "
-            f"Received: shape={array.shape}.{batch if array.shape == spec.shape else ''}"
-        )
-    float_input = spec.dtype in ("float16", "bfloat16", "float32", "float64")
-    if array.dtype.kind not in ("fbiu" if float_input else "biu"):
-        raise InputError(
-            f"Expected `{what}` of a type that fits {spec.dtype} for input {spec.name!r}. "
-            f"Received: dtype={array.dtype}. Convert it with data.astype({spec.dtype!r})."
-        )
-    # A file knows no bfloat16; LiteRT takes and gives float32 there.
-    array = array.astype("float32" if spec.dtype == "bfloat16" else spec.dtype)
-    bad = array.size - int(np.isfinite(array).sum())
-    if bad:
-        raise InputError(
-            f"Expected finite `{what}` for input {spec.name!r}. Received: {bad} values that are "
-            f"NaN or infinite. Clean the data first."
-        )
-    return array
-
-
-def _with_batch(shape):
-    return "(" + ", ".join(["n", *map(str, shape)]) + ")"

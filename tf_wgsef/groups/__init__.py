@@ -14,6 +14,8 @@ from ._group_set import GroupSet as GroupSet
 from ._keys import keys_of_variables as keys_of_variables
 from ._latency_table import LatencyTable as LatencyTable
 from ._latency_table import LayerLatency as LayerLatency
+from ._layer_words import describe_layer as describe_layer
+from ._layer_words import multiplies as multiplies
 from ._member import Member as Member
 from ._member import consecutive as consecutive
 from ._runs import from_runs as from_runs

@@ -260,7 +260,7 @@ def _latency_terms(graph: ChannelGraph, table: LatencyTable) -> list[_Term]:
     for number, call in enumerate(graph.calls):
         if call.name in table.layers and call.inputs:
             axes = (graph.ids[call.inputs[0]], graph.ids[call.outputs[0]])
-            table.check(call.name, len(axes[0]), len(axes[1]))
+            table.check(call, len(axes[0]), len(axes[1]))
             terms.append(_Term((number,), axes, table.layers[call.name].microseconds_of))
             seen.add(call.name)
     table.check_all_known(seen, graph.model.name)

@@ -11,6 +11,8 @@ import numpy as np
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.graph import build_channel_graph
+from tf_wgsef.groups._layer_words import describe_layer, multiplies
+from tf_wgsef.rules import Call, LayerRule
 from tf_wgsef.validation import check_non_negative, check_positive_int
 
 _SCHEMA = "tf_wgsef.LatencyTable/1"
@@ -24,11 +26,13 @@ class LayerLatency:
         inputs: numbers of input channels that were measured, rising; the last is the dense layer's.
         outputs: the same of its output channels.
         microseconds: shape (len(inputs), len(outputs)).
+        of: the layer in words, as ``describe_layer`` has them; "" if nobody knows (tables written by hand).
     """
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     microseconds: np.ndarray
+    of: str = ""
 
     def __post_init__(self):
         try:
@@ -36,6 +40,7 @@ class LayerLatency:
             object.__setattr__(self, "outputs", tuple(operator.index(n) for n in self.outputs))
             object.__setattr__(self, "microseconds", np.asarray(self.microseconds, dtype=np.float64))
             np.asarray((*self.inputs, *self.outputs), dtype=np.int64)
+            object.__setattr__(self, "of", str(self.of))
         except (TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"Expected whole numbers of channels, and microseconds as rows of numbers. Received: {error}."
@@ -75,6 +80,8 @@ class LatencyTable:
         overhead: microseconds of a call of the whole model that no layer accounts for.
         channel_step: output channels that the runtime computes at a time there, the natural ``round_to``;
             None if it is not known.
+        others: names of the model's layers that multiply and have no row: they are part of the overhead.
+            None if nobody knows (tables written by hand).
 
     Example:
         >>> table = LatencyTable(
@@ -89,6 +96,7 @@ class LatencyTable:
     layers: dict[str, LayerLatency]
     overhead: float = 0.0
     channel_step: int | None = None
+    others: tuple[str, ...] | None = None
 
     def __post_init__(self):
         rows = self.layers.values() if isinstance(self.layers, Mapping) else (None,)
@@ -99,6 +107,8 @@ class LatencyTable:
         object.__setattr__(self, "overhead", check_non_negative("overhead", self.overhead))
         if self.channel_step is not None:
             check_positive_int("channel_step", self.channel_step)
+        if self.others is not None:
+            object.__setattr__(self, "others", tuple(map(str, self.others)))
 
     def predict(self, model) -> float:
         """Returns the microseconds that the table gives for a model, or for what ``strip`` left of it.
@@ -107,7 +117,8 @@ class LatencyTable:
             model: the Keras model of the table, or a smaller one with the same layer names.
 
         Raises:
-            InputError: if it has none of the table's layers, or a larger one.
+            InputError: if it is of another model: it has none of the table's layers, a larger one, one of
+                another kind or size, or one that the table does not know.
 
         Example:
             >>> import keras
@@ -118,30 +129,54 @@ class LatencyTable:
         """
         graph = build_channel_graph(model)
         total, known = self.overhead, False
-        for call in graph.calls:
+        for call, rule in zip(graph.calls, graph.rules, strict=True):
             row = self.layers.get(call.name)
             if row is None or not call.inputs:
+                self._check_other(call, rule)
                 continue
             counts = len(graph.ids[call.inputs[0]]), len(graph.ids[call.outputs[0]])
+            self._check_kind(call)
             if counts[0] > row.inputs[-1] or counts[1] > row.outputs[-1]:
-                self.check(call.name, *counts)
+                self.check(call, *counts)
             total, known = total + row.microseconds_of(*counts), True
         if not known:
             self.check_all_known((), graph.model.name)
         return total
 
-    def check(self, name: str, inputs: int, outputs: int) -> None:
-        """Checks that a layer of a model is the one that was measured.
+    def check(self, call: Call, inputs: int, outputs: int) -> None:
+        """Checks that a layer of a dense model is the one that was measured.
+
+        Args:
+            call: its application.
+            inputs: its input channels.
+            outputs: its output channels.
 
         Raises:
-            InputError: if its dense numbers of channels are others.
+            InputError: if it is of another kind, or its dense numbers of channels are others.
         """
-        row = self.layers[name]
+        self._check_kind(call)
+        name, row = call.name, self.layers[call.name]
         if (row.inputs[-1], row.outputs[-1]) != (inputs, outputs):
             raise InputError(
                 f"Expected a latency table of this model. Received: one in which {name!r} has up to "
                 f"{row.inputs[-1]} input and {row.outputs[-1]} output channels; here it has {inputs} and "
                 f"{outputs}. Measure this model."
+            )
+
+    def _check_kind(self, call: Call) -> None:
+        known, here = self.layers[call.name].of, describe_layer(call)
+        if known and known != here:
+            raise InputError(
+                f"Expected a latency table of this model. Received: one in which {call.name!r} is {known}; "
+                f"here it is {here}. Measure this model."
+            )
+
+    def _check_other(self, call: Call, rule: LayerRule) -> None:
+        if self.others is not None and call.name not in self.others and multiplies(call, rule):
+            raise InputError(
+                f"Expected a latency table of this model. Received: one without {call.name!r} "
+                f"({describe_layer(call)}). Measure this model; name its layers, or load the saved one: "
+                f"Keras numbers unnamed layers anew."
             )
 
     def check_all_known(self, names, model: str) -> None:
@@ -161,7 +196,12 @@ class LatencyTable:
     def to_json(self) -> str:
         """Returns the table as a JSON text that ``from_json`` reads back."""
         layers = {
-            name: {"inputs": row.inputs, "outputs": row.outputs, "microseconds": row.microseconds.tolist()}
+            name: {
+                "inputs": row.inputs,
+                "outputs": row.outputs,
+                "microseconds": row.microseconds.tolist(),
+                "of": row.of,
+            }
             for name, row in self.layers.items()
         }
         return json.dumps(
@@ -170,6 +210,7 @@ class LatencyTable:
                 "device": self.device,
                 "overhead": self.overhead,
                 "channel_step": self.channel_step,
+                "others": self.others,
                 "layers": layers,
             }
         )
@@ -205,8 +246,9 @@ class LatencyTable:
             if data["schema"] != _SCHEMA:
                 raise ValueError(f"schema {data['schema']!r}")
             layers = {name: LayerLatency(**row) for name, row in data["layers"].items()}
-            step = data.get("channel_step")  # tables written by hand may lack it
-            return cls(str(data["device"]), layers, float(data["overhead"]), step)
+            # Tables written by hand may lack these.
+            step, others = data.get("channel_step"), data.get("others")
+            return cls(str(data["device"]), layers, float(data["overhead"]), step, others)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise InputError(
                 f"Expected a JSON text written by LatencyTable.to_json ({_SCHEMA}). Received: {error}."

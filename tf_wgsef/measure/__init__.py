@@ -17,6 +17,8 @@ on a board without Keras and TensorFlow.
 
 from tf_wgsef.callable_module import make_callable
 
+from ._accuracy import FileAccuracy as FileAccuracy
+from ._accuracy import measure_accuracy as measure_accuracy
 from ._adb_target import AdbTarget as AdbTarget
 from ._comparison import LatencyComparison as LatencyComparison
 from ._comparison import compare_latency as compare_latency

@@ -4,7 +4,7 @@ import collections
 import contextlib
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tf_wgsef.errors import MeasurementError
 
@@ -20,7 +20,7 @@ class Call:
 
     Args:
         command: the argument list.
-        content: what it reads on its standard input.
+        content: what it reads on its standard input: bytes, or pieces that are made as it reads them.
         hold: whether its standard input stays open until ``close``: the other side sees by its end that
             nobody listens any more.
         seconds: after so many it is ended.
@@ -29,7 +29,14 @@ class Call:
         ``with Call(["ssh", "board", "uname"], seconds=10) as call: print(list(call.lines()))``
     """
 
-    def __init__(self, command: Sequence[str], *, content: bytes = b"", hold: bool = False, seconds: float):
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        content: bytes | Iterable[bytes] = b"",
+        hold: bool = False,
+        seconds: float,
+    ):
         # A session of its own: Ctrl-C ends our loop, which then cleans up over this connection.
         self._process = subprocess.Popen(  # noqa: S603
             list(command),
@@ -106,7 +113,8 @@ class Call:
     def _feed(self, content, hold):
         # OSError: it ended before it read all, its status says why; ValueError: closed meanwhile.
         with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(content)
+            for piece in (content,) if isinstance(content, bytes) else content:
+                self._process.stdin.write(piece)
             self._process.stdin.flush()
             if not hold:
                 self._process.stdin.close()

@@ -1,7 +1,10 @@
 """Which cores of a device may be used: phones mix fast and slow ones, and move work between them."""
 
+import contextlib
+import os
+import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tf_wgsef.errors import InputError, MeasurementError
 
@@ -10,6 +13,8 @@ from ._shell import Shell
 _SPEEDS = """for file in /sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do
 printf 'tf_wgsef speed %s %s\\n' "$file" "$(cat "$file" 2>/dev/null)"; done"""
 _SPEED = re.compile(r"tf_wgsef speed /\S{1,80}/cpu(\d{1,4})/\S{1,80} (\d{1,12})", re.ASCII)
+_SPEED_FILES = "devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq"
+_SYSTEM = pathlib.Path("/sys")
 _MOST_CORES = 1024
 
 
@@ -67,13 +72,63 @@ def pinned_cores(command: Sequence[str]) -> tuple[int, ...]:
     return tuple(core for core in range(mask.bit_length()) if mask >> core & 1)
 
 
+@contextlib.contextmanager
+def pinned_here(cores: tuple[int, ...] | str | None) -> Iterator[None]:
+    """Lets this thread, and those that it starts meanwhile, run on ``cores`` only.
+
+    A runtime starts its threads when it loads a file, and they inherit what this thread may use.
+
+    Args:
+        cores: what ``check_cores`` returned.
+
+    Raises:
+        MeasurementError: if the system cannot do it, or this process may not use one of them.
+    """
+    if not cores:
+        yield
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise MeasurementError(
+            "Expected a system that keeps a program to some cores. Received: `cores` on one that cannot; "
+            "Linux can. Measure without `cores`."
+        )
+    before = os.sched_getaffinity(0)
+    wanted = before & set(_fast(_speeds_here(), "this machine")) if cores == "big" else set(cores)
+    if not wanted or not wanted <= before:
+        raise MeasurementError(
+            f"Expected cores that this process may use: {_words(before)}. Received: cores={_words(wanted)}. "
+            f"Pass some of the former."
+        )
+    os.sched_setaffinity(0, wanted)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _words(cores):
+    return ",".join(map(str, sorted(cores))) or "none"
+
+
+def _speeds_here():
+    speeds = {}
+    for file in _SYSTEM.glob(_SPEED_FILES):
+        with contextlib.suppress(OSError, ValueError):
+            speeds[int(file.parents[1].name.removeprefix("cpu"))] = int(file.read_text())
+    return speeds
+
+
 def _big_cores(shell):
     text = shell.run(["sh", "-c", _SPEEDS], to="tell the speed of its cores")
     found = (_SPEED.fullmatch(line) for line in text.splitlines())
     speeds = {int(one[1]): int(one[2]) for one in found if one and int(one[1]) < _MOST_CORES}
+    return _fast(speeds, shell.label)
+
+
+def _fast(speeds, label):
     if not speeds:
         raise MeasurementError(
-            f"Expected {shell.label} to tell the speed of its cores. Received: no cpuinfo_max_freq. Pass "
+            f"Expected {label} to tell the speed of its cores. Received: no cpuinfo_max_freq. Pass "
             f"their numbers, as in cores=[4, 5, 6, 7]."
         )
     slowest = min(speeds.values())

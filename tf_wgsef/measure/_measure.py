@@ -45,8 +45,8 @@ def measure(
         warmup_seconds: seconds of untimed runs at the start.
         rounds: how often the file is loaded afresh; the runs are spread over these rounds.
         seed: seed of the random inputs (floats N(0, 1), quantized integers over their full range).
-        operators: whether to ask for times per operator (``LatencyStats.operators``): the native tool runs
-            each file once more for them, after the rounds; the Python runtime offers none.
+        operators: whether to ask for times per operator (``LatencyStats.operators``), after the rounds, from
+            runs of their own: by LiteRT's profiler where Python runs, else by the native tool.
         name: what reports call the file; its file name by default.
         progress: called with the share done, in [0, 1].
 
@@ -103,8 +103,8 @@ def measure_interleaved(
         warmup_seconds: seconds of untimed runs of each file at the start.
         rounds: how often the files take turns, each loaded afresh.
         seed: seed of the random inputs.
-        operators: whether to ask for times per operator (``LatencyStats.operators``): the native tool runs
-            each file once more for them, after the rounds; the Python runtime offers none.
+        operators: whether to ask for times per operator (``LatencyStats.operators``), after the rounds, from
+            runs of their own: by LiteRT's profiler where Python runs, else by the native tool.
         progress: called with the share done, in [0, 1].
 
     Raises:

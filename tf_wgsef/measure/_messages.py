@@ -5,9 +5,13 @@ A line is ``tf_wgsef {...}``; other lines, such as a login shell's greeting, are
     ready  machine, runtime, delegates, reading   before the first round; ``reading``: heat, clock, memory
     round  file, load, first, ns                  a file's turn: its number, microseconds, runs in nanoseconds
     done   reading                                all rounds are through
+    loaded   runtime, classes                     before the first answer: how many classes have scores
+    answers  classes                              the classes of some samples, in their order
+    operators  file, operators, by                of a file's operators: what was told, and by whom
     error  type, text                             why it stopped
 """
 
+import dataclasses
 import json
 
 import numpy as np
@@ -15,15 +19,19 @@ import numpy as np
 from tf_wgsef.errors import InputError, MeasurementError
 from tf_wgsef.validation import is_finite_number
 
+from ._litert_profile import Profile
 from ._machine import Machine
 from ._reading import Reading
 from ._text import one_line
+from ._tool_profile import TOP, Operator
 
 _MARK = "tf_wgsef "
+_KINDS = ("ready", "round", "operators", "loaded", "answers", "done", "error")
 _ERRORS = {"InputError": InputError, "MeasurementError": MeasurementError}
 # An hour: no run of a file that is measured hundreds of times takes longer.
 _LONGEST_NS = 3.6e12
 _MOST_CORES = 1 << 16
+_MOST_CLASSES = 1 << 31
 
 
 def encode(kind: str, **values) -> str:
@@ -52,7 +60,7 @@ def decode(line: str) -> dict | None:
         message = json.loads(line[len(_MARK) :])
     except (ValueError, RecursionError):
         message = None
-    if isinstance(message, dict) and message.get("kind") in ("ready", "round", "done", "error"):
+    if isinstance(message, dict) and message.get("kind") in _KINDS:
         return message
     return None if line.startswith(_MARK + "folder ") else _damaged(line)
 
@@ -117,6 +125,59 @@ def read_round(message: dict, files: int) -> tuple[int, float, float, np.ndarray
     if not all(type(value) is int and 0 < value < _LONGEST_NS for value in nanoseconds):
         _damaged(message)
     return index, float(times[0]), float(times[1]), np.array(nanoseconds, dtype="float64") / 1e3
+
+
+def read_operators(message: dict, files: int) -> tuple[int, Profile]:
+    """Returns the file's number and what was told of its operators.
+
+    Raises:
+        MeasurementError: if something else is there.
+    """
+    index, told, by = (message.get(name) for name in ("file", "operators", "by"))
+    if type(index) is not int or not 0 <= index < files or not isinstance(told, list) or len(told) > TOP:
+        _damaged(message)
+    try:
+        found = [Operator.from_dict(one) for one in told]
+    except InputError:
+        _damaged(message)
+    if not all(0 <= one.microseconds < _LONGEST_NS and 0 <= one.share <= 1 for one in found):
+        _damaged(message)
+    plain = [
+        dataclasses.replace(one, kind=one_line(one.kind, limit=60), name=one_line(one.name, limit=120))
+        for one in found
+    ]
+    return index, Profile(tuple(plain), one_line(by))
+
+
+def read_loaded(message: dict) -> tuple[int, str]:
+    """Returns the number of classes that a file has scores for, and the runtime.
+
+    Raises:
+        MeasurementError: if something else is there.
+    """
+    classes = message.get("classes")
+    if type(classes) is not int or not 1 < classes < _MOST_CLASSES:
+        _damaged(message)
+    return classes, one_line(message.get("runtime", "unknown"))
+
+
+def read_answers(message: dict, classes: int, most: int) -> list[int]:
+    """Returns the classes that a file gave to some samples.
+
+    Args:
+        message: the message.
+        classes: the number of classes.
+        most: so many samples are without an answer yet.
+
+    Raises:
+        MeasurementError: if something else is there.
+    """
+    found = message.get("classes")
+    if not isinstance(found, list) or not 0 < len(found) <= most:
+        _damaged(message)
+    if not all(type(one) is int and 0 <= one < classes for one in found):
+        _damaged(message)
+    return found
 
 
 def _damaged(what):

@@ -29,7 +29,7 @@ class SamplingPlan:
         warmup_seconds: seconds of untimed runs of each file before the first round.
         rounds: how often the files take turns; each is loaded afresh in each round.
         seed: seed of the random inputs.
-        operators: whether to ask for times per operator, which only the native tool tells.
+        operators: whether to ask for times per operator, from runs of their own.
 
     Raises:
         InputError: if a number is out of range.

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from tf_wgsef.errors import MeasurementError
 
 from ._conditions import PYTHON_MEMORY, Conditions
-from ._messages import decode, raise_error, read_reading, read_ready, read_round
+from ._litert_profile import Profile
+from ._messages import decode, raise_error, read_operators, read_reading, read_ready, read_round
 from ._model_file import ModelFile
 from ._plan import SamplingPlan
 from ._runner_zip import runner_zip
@@ -18,7 +19,7 @@ from ._targets import make_stats
 
 # Without `timeout` there, the end of standard input still ends the runner. The shell stays and tells a crash
 # by its status: ssh reports a program that died of a signal like a connection that failed.
-_RUN = 'if command -v timeout >/dev/null; then timeout "$@"; else shift; "$@"; fi; exit $?'
+RUN = 'if command -v timeout >/dev/null; then timeout "$@"; else shift; "$@"; fi; exit $?'
 
 
 def run_python(
@@ -55,10 +56,11 @@ def run_python(
             {"path": f"{number}.tflite", "name": file.name, "sha256": file.sha256}
             for number, file in enumerate(files)
         ],
+        "python": command[-1],
         "keep": keep,
     }
     results = _Results(files, plan, shell.label, progress)
-    run = ["sh", "-c", _RUN, "sh", str(seconds), *command, f"{folder}/runner.zip"]
+    run = ["sh", "-c", RUN, "sh", str(seconds), *command, f"{folder}/runner.zip"]
     content = json.dumps(request).encode() + b"\n"
     try:
         with shell.start(run, content=content, hold=True, seconds=seconds + 60) as call:
@@ -83,6 +85,7 @@ class _Results:
         self._timed = [FileSamples() for _ in files]
         self._context = None
         self._conditions = Conditions()
+        self._profiles = [Profile()] * len(files)
 
     def take(self, line):
         """Reads one line from the board."""
@@ -98,7 +101,10 @@ class _Results:
             self._conditions = Conditions(read_reading(message), memory_of=PYTHON_MEMORY)
         elif kind == "round":
             self._add(*read_round(message, len(self._files)))
-        else:
+        elif kind == "operators":
+            index, profile = read_operators(message, len(self._files))
+            self._profiles[index] = profile
+        elif kind == "done":
             self.done = self._rounds == self._plan.rounds
             if self.done:
                 self._conditions = dataclasses.replace(self._conditions, after=read_reading(message))
@@ -130,6 +136,7 @@ class _Results:
             for one in self._timed
         ]
         context = {"target": self._target, "conditions": self._conditions, **self._context}
+        context["profiles"] = self._profiles
         return make_stats(self._files, whole, self._plan, **context)
 
     def attach(self, error):

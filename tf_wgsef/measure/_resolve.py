@@ -25,7 +25,7 @@ def resolve_target(target: str | Target, **options) -> Target:
     if isinstance(target, Target):
         return target
     if target == "local":
-        return LocalTarget()
+        return LocalTarget(cores=options.get("cores"))
     if isinstance(target, str) and target.startswith("ssh://"):
         return _make(SSHTarget, target, options)
     if isinstance(target, str) and target.partition(":")[0] == "adb":

@@ -25,7 +25,7 @@ except ImportError:
 from tf_wgsef.measure._on_device import main
 sys.exit(main())
 """
-_PARTS = ("__init__.py", "callable_module.py", "errors.py", "validation.py")
+_PARTS = ("__init__.py", "callable_module.py", "errors.py", "tflite_arrays.py", "validation.py")
 
 
 def runner_zip() -> bytes:

@@ -4,7 +4,7 @@ import abc
 import contextlib
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tf_wgsef.errors import MeasurementError
 
@@ -60,7 +60,12 @@ class Shell(abc.ABC):
         """Ends the connection."""
 
     def start(
-        self, arguments: Sequence[str], *, content: bytes = b"", hold: bool = False, seconds: float
+        self,
+        arguments: Sequence[str],
+        *,
+        content: bytes | Iterable[bytes] = b"",
+        hold: bool = False,
+        seconds: float,
     ) -> Call:
         """Starts a program on the device; the arguments reach it as they are."""
         return Call(self.command(shlex.join(arguments)), content=content, hold=hold, seconds=seconds)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from tf_wgsef.errors import InputError
 from tf_wgsef.validation import check_positive_int
 
+from ._accuracy_runner import run_classifier
 from ._cores import check_cores, pin_command
 from ._python_runner import run_python
 from ._shell import private_folder
@@ -79,6 +80,21 @@ class SSHTarget(Target):
                 return run_tool(shell, folder, files, plan, command=[*pin, self._tool], **options)
             command = [*pin, self._python]
             return run_python(shell, folder, files, plan, command=command, keep=self._keep, **options)
+
+    @property
+    def classifies(self):  # noqa: D102 - as in Target
+        return self._tool is None
+
+    def classify(self, file, samples, *, threads=1, on_loaded, progress=None):  # noqa: D102 - as in Target
+        if self._tool:
+            return super().classify(file, samples, on_loaded=on_loaded)
+        with SSHShell(self._address, self._config) as shell, private_folder(shell, keep=self._keep) as folder:
+            self.kept_folder = folder if self._keep else ""
+            shell.push(file.content, f"{folder}/0.tflite")
+            command = [*pin_command(shell, self._cores), self._python]
+            options = {"threads": threads, "keep": self._keep, "seconds": self._limit}
+            options |= {"on_loaded": on_loaded, "progress": progress}
+            return run_classifier(shell, folder, file, samples, command=command, **options)
 
     def __str__(self):
         return str(self._address)

@@ -15,7 +15,7 @@ from ._tool_profile import Operator
 
 _PERCENTILES = (50, 90, 95, 99)
 # What may be missing: raw samples take much room, and earlier versions did not know the others.
-_NOT_ALWAYS = {"samples", "conditions", "round_runs", "operators"}
+_NOT_ALWAYS = {"samples", "conditions", "round_runs", "operators", "operators_by"}
 # The rounds of an otherwise idle machine stay within a few percent; a busy one moves by ten and more, which
 # the pairing of rounds cancels. Beyond a quarter the two files met different machines.
 _NOTED, _CLAIMED = 1.1, 1.25
@@ -50,7 +50,8 @@ class LatencyStats:
         session: one random name for all files that took turns in one run.
         round_medians: the median of each round, ``(rounds,)``.
         conditions: temperature, clock, cores and memory, before and after, where the system shows them.
-        operators: the ten operators that took most time, if they were asked for and the tool tells.
+        operators: the ten operators that took most time, if they were asked for and something tells.
+        operators_by: what told them and from which runs, or why there are none; "" if nobody asked.
         round_runs: the runs of each round in ``samples``, ``(rounds,)``; empty where they are not told.
         samples: all timed runs in order, ``(runs,)``; empty when read back without them.
     """
@@ -79,6 +80,7 @@ class LatencyStats:
     round_medians: tuple[float, ...] = dataclasses.field(repr=False)
     conditions: Conditions = Conditions()
     operators: tuple[Operator, ...] = dataclasses.field(default=(), repr=False)
+    operators_by: str = dataclasses.field(default="", repr=False)
     round_runs: tuple[int, ...] = dataclasses.field(default=(), repr=False)
     samples: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 

@@ -1,4 +1,4 @@
-"""The table of operators that ``benchmark_model --enable_op_profiling=true`` prints, as values.
+"""The table of operators that ``benchmark_model --enable_op_profiling=true`` and LiteRT print, as values.
 
 Taken from its source (tensorflow/lite/profiling/profile_summary_formatter.cc, tensorflow/core/util/
 stats_calculator.cc) and from logs that users have published. A row is, with a [start] in older tools only::
@@ -18,8 +18,9 @@ from ._text import one_line
 _LOGCAT = re.compile(r"^.{0,60}? tflite\s{0,4}: ")
 _MS = r"(\d{1,9}\.\d{3})"
 _SHARE = r"\d{1,3}\.\d{3}%"
+_TOTAL = re.compile(r"Timings \(microseconds\): count=\d{1,12} curr=(\d{1,15})\s*$", re.MULTILINE)
 _ROW = re.compile(
-    rf"\s*(\S.{{0,100}}?)\s+(?:\d{{1,9}}\.\d{{3}}\s+){{1,2}}{_MS}\s+{_SHARE}\s+{_SHARE}\s+"
+    rf"\s*(\S.{{0,100}}?)\s+(?:\d{{1,9}}\.\d{{3}}\s+){{1,2}}{_MS}\s+({_SHARE})\s+{_SHARE}\s+"
     r"\d{1,12}\.\d{3}\s+(\d{1,6})\s+(\S.{0,300})"
 )
 _TENSORS = re.compile(r"^\[(.*)\](:\d+)?$")
@@ -93,6 +94,7 @@ def read_profile(text: str) -> tuple[Operator, ...]:
     inside = next((number for number, line in enumerate(lines) if "Delegate internal:" in line), None)
     if inside is not None and (internal := _table(lines[inside:])):
         rows = [row for row in rows if "delegate" not in row[0].lower()] + internal
+    rows = [row[:3] for row in rows]
     total = sum(row[2] for row in rows)
     if not total:
         return ()
@@ -100,8 +102,27 @@ def read_profile(text: str) -> tuple[Operator, ...]:
     return tuple(Operator(*row, row[2] / total) for row in rows[:TOP])
 
 
-def _table(lines: Sequence[str]) -> list[tuple[str, str, float]]:
-    """The rows of the first table in the order of the runs: (kind, name, microseconds)."""
+def read_shares(text: str) -> tuple[float, list[tuple[str, str, float]]]:
+    r"""Returns the microseconds of all operators together, and (kind, name, share of them) of each.
+
+    LiteRT's profiler adds up all runs; shares have more digits than its whole microseconds per call.
+
+    Args:
+        text: a summary of LiteRT's profiler.
+
+    Example:
+        >>> table = "==== Run Order ====\n  Delegate/Add  0.000  0.200  80.000%  80.000%  0.000  5  [sum]"
+        >>> read_shares(table + "\nTimings (microseconds): count=1 curr=1010")
+        (1010.0, [('Add', 'sum', 0.8)])
+    """
+    rows = _table(text.splitlines())
+    found = _TOTAL.search(text)
+    total = float(found[1]) if found else sum(row[2] for row in rows)
+    return total, [(kind.removeprefix("Delegate/"), name, share) for kind, name, _, share in rows]
+
+
+def _table(lines: Sequence[str]) -> list[tuple[str, str, float, float]]:
+    """The rows of the first table in the order of the runs: (kind, name, microseconds, share)."""
     start = next((number for number, line in enumerate(lines) if "= Run Order =" in line), None)
     rows = []
     for line in lines[start + 1 : start + _MOST_ROWS] if start is not None else ():
@@ -109,8 +130,9 @@ def _table(lines: Sequence[str]) -> list[tuple[str, str, float]]:
             break
         found = _ROW.fullmatch(line)
         if found:
-            kind, milliseconds, calls, name = found.groups()
+            kind, milliseconds, share, calls, name = found.groups()
             name = one_line(_TENSORS.sub(r"\1\2", name), limit=120)
             # Older tools count the calls of a run as 0 where it is once.
-            rows.append((one_line(kind, limit=60), name, 1e3 * float(milliseconds) * max(1, int(calls))))
+            microseconds = 1e3 * float(milliseconds) * max(1, int(calls))
+            rows.append((one_line(kind, limit=60), name, microseconds, float(share[:-1]) / 100))
     return rows

@@ -23,6 +23,8 @@ from ._tool_profile import read_profile
 _RUN = 'if command -v timeout >/dev/null; then timeout "$@" 2>&1; else shift; "$@" 2>&1; fi; exit $?'
 # Share of a round that a freshly started tool runs untimed, as at home (``_sampling``).
 _SETTLE_SHARE = 0.1
+_BY = "benchmark_model --enable_op_profiling=true, in a run of its own"
+_NONE = "none: this benchmark_model printed none"
 
 
 def run_tool(
@@ -76,7 +78,12 @@ def run_tool(
             error.args = (f"{error} {complete} of {plan.rounds} rounds were measured and are kept.",)
         raise
     found = _stats(files, rounds, context, Conditions(before, after))
-    return [dataclasses.replace(one, operators=told) for one, told in zip(found, operators, strict=True)]
+    if not plan.operators:
+        return found
+    return [
+        dataclasses.replace(one, operators=told, operators_by=_BY if told else _NONE)
+        for one, told in zip(found, operators, strict=True)
+    ]
 
 
 def _options(plan, path, *, first, seconds):

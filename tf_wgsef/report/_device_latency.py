@@ -15,7 +15,8 @@ class FileLatency:
         name: what tables call it.
         latency: ``LatencyStats.to_dict()`` without raw samples.
         samples: all timed runs in order, microseconds, ``(runs,)``; empty where they are not told.
-        accuracy: the share of right answers of this file on this machine, None if it was not asked for.
+        accuracy: the share of right answers of this file, None if it is not known.
+        accuracy_on: the target where that was computed.
         operators: the operators that took most time: (kind, name, microseconds, share of the time).
     """
 
@@ -23,6 +24,7 @@ class FileLatency:
     latency: Mapping[str, Any]
     samples: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0), repr=False, compare=False)
     accuracy: float | None = None
+    accuracy_on: str = ""
     operators: tuple[tuple[str, str, float, float], ...] = ()
 
 

@@ -105,13 +105,15 @@ def _draw_accuracy(axes: Axes, *, devices: Sequence[DeviceLatency], theme: Theme
         marker = _MARKERS[number % len(_MARKERS)]
         for index, file in enumerate(device.files):
             if file.accuracy is not None:
+                here = "" if file.accuracy_on in ("", device.target) else " (accuracy: here)"
+                label = f"{_text(file.name)}, {_text(device.target)}{here}"
                 axes.plot(
                     [file.latency["p50"] / 1e3], [100 * file.accuracy], marker, markersize=7,
-                    color=_colour(index, device, theme), label=f"{_text(file.name)}, {_text(device.target)}",
+                    color=_colour(index, device, theme), label=label,
                 )  # fmt: skip
     axes.set_title("Accuracy against latency")
     axes.set_xlabel("Milliseconds (p50)")
-    axes.set_ylabel("Accuracy, on this machine")
+    axes.set_ylabel("Accuracy")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} %"))
     axes.margins(0.15)
     axes.grid(True, axis="both")

@@ -97,6 +97,31 @@ def read_budget(budget, model, groups, *, evenly: bool) -> Budget:
     return Budget(unit, amount, None, evenly)
 
 
+def step_of(budget: Budget | None, asked: str) -> int:
+    """Returns the ``round_to`` that a latency budget's table proposes: the device's ``channel_step``.
+
+    Args:
+        budget: the budget.
+        asked: what the user passed: ``"table"``.
+
+    Raises:
+        InputError: if it is another word, or there is no such table, or no step was seen.
+    """
+    if asked != "table":
+        raise InputError(
+            f'Expected `round_to` as a whole number, or "table" beside a latency budget. Received: '
+            f"round_to={asked!r}."
+        )
+    table = budget.table if budget is not None else None
+    if table is None or table.channel_step is None:
+        why = "no latency budget" if table is None else "a table that shows no step"
+        raise InputError(
+            f'Expected round_to="table" beside a latency budget whose table has a channel_step. Received: '
+            f"{why}. Pass a number."
+        )
+    return table.channel_step
+
+
 def _microseconds_and_table(asked) -> tuple[float, LatencyTable]:
     pair = tuple(asked) if isinstance(asked, tuple | list) else ()
     if len(pair) != 2 or not isinstance(pair[1], LatencyTable):

@@ -17,7 +17,7 @@ from tf_wgsef.penalties import (
     GroupSCAD,
     GroupTransformedL1,
 )
-from tf_wgsef.training._budget import read_budget
+from tf_wgsef.training._budget import read_budget, step_of
 from tf_wgsef.training._level import Level, check_scope, preset_level
 from tf_wgsef.training._proximal_model import ProximalModel
 from tf_wgsef.training._update_rules import UpdateRule
@@ -42,7 +42,7 @@ def sparsify(
     scope: str = "layer",
     groups: str | Mapping[str, str] | GroupSet = "filter",
     skip=(),
-    round_to: int = 1,
+    round_to: int | str = 1,
     floor: int | Mapping[str, int] = 1,
     penalty: str | GroupPenalty = "wgsef",
     ramp: float = 0.5,
@@ -70,7 +70,8 @@ def sparsify(
             model.
         skip: names of layers to leave alone (not with a ``GroupSet``, which says it itself).
         round_to: each layer keeps a multiple of this, as the device's kernels like it (8, 16): with
-            scope ``"layer"`` the number that stays is rounded up, so less than ``sparsity`` goes.
+            scope ``"layer"`` the number that stays is rounded up, so less than ``sparsity`` goes. ``"table"``
+            takes the multiple that the budget's ``LatencyTable`` saw on the device (``channel_step``).
         floor: each layer keeps at least this many groups, whatever the level: a number, or one per pattern
             of layer names, such as ``{"conv1": 8, "block3_*": 16}``; rounded up to ``round_to``.
         penalty: ``"wgsef"``, or a ``GroupPenalty``; also a rival by its name, with a strength of 1:
@@ -124,6 +125,8 @@ def sparsify(
     check_scope(scope)
     if budget is not None:
         budget = read_budget(budget, model, group_set, evenly=scope == "layer")
+    if isinstance(round_to, str):
+        round_to = step_of(budget, round_to)
     level = preset_level(
         group_set, sparsity=sparsity, k=k, budget=budget, scope=scope, round_to=round_to, floor=floor
     )

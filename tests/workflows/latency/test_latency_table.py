@@ -1,5 +1,6 @@
 """Latency tables, measured on a device whose latencies are known."""
 
+import dataclasses
 import json
 
 import keras
@@ -179,6 +180,97 @@ def test_a_table_of_another_model_does_not_predict(measured):
     larger = keras.Sequential([keras.Input((6, 6, 4)), layers.Conv2D(99, 3, padding="same", name="first")])
     with pytest.raises(InputError, match="first"):
         measured[1].predict(larger)
+
+
+def unrelated(**changes):
+    """A model with layers of the same names, kinds and channels as the table's, but for ``changes``."""
+    options = {"size": 6, "kernel_size": 3, "strides": 1, "padding": "same", "kind": layers.Conv2D} | changes
+    size, kind = options.pop("size"), options.pop("kind")
+    inputs = keras.Input((size, size, 4))
+    x = kind(20, use_bias=False, name="first", **options)(inputs)
+    return keras.Model(inputs, layers.GlobalAveragePooling2D(name="pool of the whole")(x))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"size": 12}, "'first' is Conv2D on 6x6, .*; here it is Conv2D on 12x12"),
+        ({"kernel_size": 5}, "kernel_size 3x3.* here it is .*kernel_size 5x5"),
+        ({"strides": 2}, "strides 1x1.* here it is .*strides 2x2"),
+        ({"kind": layers.Conv2DTranspose}, "here it is Conv2DTranspose"),
+        ({"padding": "valid"}, "padding same; here it is .* padding valid"),
+    ],
+)
+def test_a_layer_of_the_same_name_is_not_enough(measured, changes, said):
+    assert measured[1].predict(unrelated()) > 0
+    with pytest.raises(InputError, match=said):
+        measured[1].predict(unrelated(**changes))
+
+
+def test_a_layer_that_the_table_does_not_know_is_refused(measured):
+    _, table, _, _ = measured
+    assert table.others == ()
+    model = network()
+    more = layers.Dense(3, name="more")(model.output)
+    with pytest.raises(InputError, match=r"without 'more' \(Dense\).*name its layers"):
+        table.predict(keras.Model(model.input, more))
+
+
+def test_a_table_written_by_hand_knows_no_kinds(measured):
+    data = json.loads(measured[1].to_json())
+    for row in data["layers"].values():
+        del row["of"]
+    del data["others"]
+    table = tf_wgsef.LatencyTable.from_json(json.dumps(data))
+    assert table.predict(network()) == measured[1].predict(network())
+    assert table.predict(unrelated(kernel_size=5)) > 0
+
+
+def test_layers_that_cannot_stand_alone_are_others(tmp_path):
+    inputs = keras.Input((6, 6, 8))
+    x = layers.Conv2D(8, 3, groups=2, name="grouped")(layers.Conv2D(8, 3, name="plain")(inputs))
+    model = keras.Model(inputs, layers.Dense(2, name="out")(layers.GlobalAveragePooling2D(name="pool")(x)))
+    table = measure_latency_table(model, target=ClockworkTarget(), cache=LatencyCache(tmp_path))
+    assert "grouped" in table.others and "plain" in table.layers
+    assert table.predict(model) > 0
+
+
+@pytest.mark.parametrize("off", [0.8, 1.25])
+def test_a_table_that_is_off_is_set_right_where_the_budget_leads(measured, off):
+    model, table, target, _ = measured
+    rows = {
+        name: tf_wgsef.LayerLatency(row.inputs, row.outputs, off * row.microseconds, row.of)
+        for name, row in table.layers.items()
+    }
+    wrong = dataclasses.replace(table, layers=rows, overhead=off * table.overhead)
+    asked = 0.7 * target.microseconds(file_of_any_weights(model))
+    right = tf_wgsef.calibrate_latency_table(model, wrong, asked, target=target)
+    sparse = tf_wgsef.sparsify(network(), budget={"latency": (asked, right)})
+    sparse.freeze()
+    small = tf_wgsef.strip(sparse).model
+    found = target.microseconds(file_of_any_weights(small))
+    assert right.predict(small) == pytest.approx(found, rel=0.02)
+    assert 0.85 * asked < found <= 1.02 * asked  # the toy has few filters: one more would be too much
+    assert wrong.predict(small) == pytest.approx(off * found, rel=0.05)
+
+
+def test_the_table_proposes_the_multiple(measured):
+    _, table, _, _ = measured
+    budget = {"latency": (0.9 * table.predict(network()), table)}
+    sparse = tf_wgsef.sparsify(network(), budget=budget, round_to="table")
+    assert all(pool.round_to == 16 for pool in sparse.level.pools)
+    sparse.freeze()
+    kept = {layer.name: layer.output.shape[-1] for layer in tf_wgsef.strip(sparse).model.layers}
+    assert kept["first"] in (16, 20) and kept["second"] in (16, 24)  # a multiple, or all
+    plain = tf_wgsef.LatencyTable("x", table.layers, table.overhead)
+    for options, said in (
+        ({"budget": {"latency": (budget["latency"][0], plain)}, "round_to": "table"}, "shows no step"),
+        ({"sparsity": 0.5, "round_to": "table"}, "no latency budget"),
+        ({"budget": {"macs": 0.5}, "round_to": "table"}, "no latency budget"),
+        ({"sparsity": 0.5, "round_to": "16"}, "a whole number, or"),
+    ):
+        with pytest.raises(InputError, match=said):
+            tf_wgsef.sparsify(network(), **options)
 
 
 def test_a_table_is_read_from_its_file(measured, tmp_path):

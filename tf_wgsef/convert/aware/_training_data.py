@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from tf_wgsef.convert._samples import _batches, _unpack
-from tf_wgsef.convert._signature import InputSpec, fit_array
 from tf_wgsef.errors import InputError
+from tf_wgsef.tflite_arrays import InputSpec, fit_array
 
 from ._loss import LOSSES, choose_loss, fit_targets
 

@@ -1,6 +1,7 @@
 """What the layers of a model cost on a device, by the channels that they keep."""
 
 from ._cache import LatencyCache as LatencyCache
+from ._calibrate import calibrate_latency_table as calibrate_latency_table
 from ._check import LatencyCheck as LatencyCheck
 from ._check import check_latency_table as check_latency_table
 from ._counts import staircase as staircase

@@ -74,4 +74,17 @@ def device_words(device: LatencyStats) -> str:
     """
     machine = device.machine
     threads = f"{device.threads} thread{'s' if device.threads > 1 else ''}"
-    return ", ".join([device.target, machine.cpu, machine.architecture, device.runtime, threads])
+    words = [device.target, machine.cpu, machine.architecture, device.runtime, threads]
+    cores = _ranges(device.conditions.before.cores)
+    return ", ".join([*words, *([f"cores {cores}"] if cores else [])])
+
+
+def _ranges(numbers) -> str:
+    """Returns rising numbers as "0-3 7"."""
+    runs = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return " ".join(f"{first}-{last}" if last > first else str(first) for first, last in runs)

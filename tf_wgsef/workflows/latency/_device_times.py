@@ -54,7 +54,7 @@ class DeviceTimes:
                 self._tell(0.9 * (start + 0.8 * index) / len(todo), layer.call.name)
                 files[key] = self._file(layer.model(*size))
             found = {
-                key: _undisturbed(one) for key, one in measure_interleaved(files, **self._options).items()
+                key: undisturbed(one) for key, one in measure_interleaved(files, **self._options).items()
             }
             self._cache.add(self._stats, {self._named(key): time for key, time in found.items()})
             times |= found
@@ -65,7 +65,7 @@ class DeviceTimes:
         self._tell(0.9, "the whole model in several shapes")
         files = {str(number): self._file(model) for number, model in enumerate(models)}
         self._tell(0.97, "the whole model in several shapes")
-        return [_undisturbed(one) for one in measure_interleaved(files, **self._options).values()]
+        return [undisturbed(one) for one in measure_interleaved(files, **self._options).values()]
 
     def _named(self, key: str) -> str:
         return f"{self._quantization} {key}"
@@ -74,6 +74,10 @@ class DeviceTimes:
         return file_of_any_weights(model, self._quantization)
 
 
-def _undisturbed(stats: LatencyStats) -> float:
-    """The median of the fastest round: other work on the device only ever adds time."""
+def undisturbed(stats: LatencyStats) -> float:
+    """Returns the median of the fastest round: other work on the device only ever adds time.
+
+    Args:
+        stats: a measurement.
+    """
     return min(stats.round_medians)

@@ -7,7 +7,7 @@ import numpy as np
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.graph import build_channel_graph
-from tf_wgsef.groups import LatencyTable, LayerLatency
+from tf_wgsef.groups import LatencyTable, LayerLatency, describe_layer, multiplies
 from tf_wgsef.measure import Target
 from tf_wgsef.workflows.latency._cache import LatencyCache
 from tf_wgsef.workflows.latency._counts import input_counts, output_counts, staircase
@@ -74,13 +74,15 @@ def measure_latency_table(
     times = device.of_layers([(layer, size) for name, layer in layers.items() for size in sizes[name]])
     rows = {name: _row(layer, sizes[name], times, step, device.fixed) for name, layer in layers.items()}
     shapes = [graph.model, *(random_stripping(graph.model, _FIRST_SEED + seed) for seed in range(_ANCHORS))]
-    plain = LatencyTable(device.words, rows, 0.0, step)
+    pairs = zip(graph.calls, graph.rules, strict=True)
+    others = tuple(dict.fromkeys(c.name for c, rule in pairs if c.name not in rows and multiplies(c, rule)))
+    plain = LatencyTable(device.words, rows, 0.0, step, others)
     sums = [plain.predict(shape) for shape in shapes]
     overhead, scale = fit(sums, device.of_models(shapes))
     scaled = {
         name: dataclasses.replace(row, microseconds=row.microseconds * scale) for name, row in rows.items()
     }
-    return LatencyTable(device.words, scaled, overhead, step)
+    return dataclasses.replace(plain, layers=scaled, overhead=overhead)
 
 
 def fit(sums, measured) -> tuple[float, float]:
@@ -122,4 +124,4 @@ def _row(layer: MeasuredLayer, sizes, times: dict[str, float], step, fixed: floa
     # A tied layer has one number of channels: a single row, whatever the inputs are said to be.
     inputs = (layer.inputs,) if layer.tied else tuple(dict.fromkeys(size[0] for size in sizes))
     numbers, filled = staircase(outputs, np.reshape(own, (len(inputs), len(outputs))), step)
-    return LayerLatency(inputs, numbers, filled)
+    return LayerLatency(inputs, numbers, filled, describe_layer(layer.call))
