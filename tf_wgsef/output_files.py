@@ -36,7 +36,7 @@ def check_new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Non
         if any(folder.iterdir()) and not overwrite:
             raise InputError(
                 f"Expected an output folder that is new or empty. Received: {str(folder)!r}, which holds "
-                f"files. Pass another --output, or --overwrite to replace them."
+                f"files. Pass another one, or overwrite=True or --overwrite to replace them."
             )
         _check_writable(folder)
         return
@@ -82,7 +82,7 @@ def check_new_file(path: str | os.PathLike, *, overwrite: bool = False) -> None:
     if file.exists() and not overwrite:
         raise InputError(
             f"Expected an output file that does not exist yet. Received: {str(file)!r}. "
-            f"Pass another --output, or --overwrite to replace it."
+            f"Pass another one, or overwrite=True or --overwrite to replace it."
         )
     _check_parent(file)
 
@@ -95,7 +95,7 @@ def _move_without_replacing(temporary: pathlib.Path, file: pathlib.Path) -> None
         # Another process has made it, or it is a link that leads nowhere.
         raise InputError(
             f"Expected an output file that does not exist yet. Received: {str(file)!r}, which is there now. "
-            f"Pass another --output, or --overwrite to replace it."
+            f"Pass another one, or overwrite=True or --overwrite to replace it."
         ) from None
     except OSError:  # a file system without hard links
         temporary.replace(file)

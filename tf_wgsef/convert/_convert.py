@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from tf_wgsef.errors import ConversionError, InputError
-from tf_wgsef.graph import check_keras_model
 from tf_wgsef.validation import check_non_negative, check_positive_int
 
 from ._contents import read_contents
@@ -80,6 +79,8 @@ def convert(
         >>> tflite[4:8], tflite.record.contents.integer_only, tflite.record.parity.samples
         (b'TFL3', True, 32)
     """
+    from tf_wgsef.graph import check_keras_model  # here, since reading a file needs no Keras
+
     asked = check_quantization(quantization, io, sparse)
     check_positive_int("calibration_samples", calibration_samples)
     check_positive_int("batch_size", batch_size)

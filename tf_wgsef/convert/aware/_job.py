@@ -42,7 +42,7 @@ class Job:
     """
 
     def __init__(self, kind: str, model, x, y, options: dict, **extra):
-        _check_installed()
+        check_installed()
         self._options, self._kind, self._extra = options, kind, extra
         for name in ("epochs", "batch_size"):
             check_positive_int(name, options[name])
@@ -112,7 +112,7 @@ class Job:
         np.savez(folder / "samples.npz", **numbered, **{f"y{i}": one for i, one in enumerate(expected)})
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
     """Raises unless the extra is there; nothing is imported to find out."""
     missing = [
         name for name in ("tensorflow_model_optimization", "tf_keras") if not importlib.util.find_spec(name)
