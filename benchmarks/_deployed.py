@@ -67,7 +67,8 @@ def by_size() -> list[str]:
 def images(model, count: int, seed: int) -> np.ndarray:
     """Random inputs of the scale that the model takes: 0 to 255 if it rescales them itself."""
     values = np.random.default_rng(seed).standard_normal((count, *model.input_shape[1:]), dtype="float32")
-    if any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers):
+    # ConvNeXt has a Normalization instead, EfficientNet one behind its Rescaling.
+    if any(isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in model.layers):
         return np.clip(values * 60 + 127, 0, 255)
     return values
 

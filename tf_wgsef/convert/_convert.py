@@ -100,7 +100,7 @@ def convert(
     proof = prove(flat, specs, content, arrays, labels, quantization=str(quantization), tolerance=tolerance)
     if proof.problem and not force:
         raise ConversionError(f"{proof.problem} With force=True it is returned all the same.")
-    return TFLiteFile(content, _record(content, quantization, asked, proof))
+    return TFLiteFile(content, _record(content, quantization, asked, proof, stream))
 
 
 def _export(flat, specs, asked: Quantization, stream, batch_size) -> bytes:
@@ -113,7 +113,7 @@ def _export(flat, specs, asked: Quantization, stream, batch_size) -> bytes:
         ) from error
 
 
-def _record(content: bytes, quantization, asked: Quantization, proof: Proof) -> ConversionRecord:
+def _record(content: bytes, quantization, asked: Quantization, proof: Proof, stream) -> ConversionRecord:
     return ConversionRecord(
         quantization=quantization,
         contents=read_contents(content),
@@ -122,6 +122,7 @@ def _record(content: bytes, quantization, asked: Quantization, proof: Proof) -> 
         keras_accuracy=proof.keras_accuracy,
         sparse_layers=sparse_layers(content) if asked.sparse else (),
         problem=proof.problem,
+        calibrated_on=(stream.read, stream.total) if asked.calibrated else None,
     )
 
 
