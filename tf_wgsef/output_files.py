@@ -31,7 +31,7 @@ def check_new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Non
     Raises:
         InputError: as ``new_folder``.
     """
-    folder = pathlib.Path(path)
+    folder = _path(path)
     if folder.is_dir():
         if any(folder.iterdir()) and not overwrite:
             raise InputError(
@@ -74,7 +74,7 @@ def check_new_file(path: str | os.PathLike, *, overwrite: bool = False) -> None:
     Raises:
         InputError: if the file exists already, or its folder does not.
     """
-    file = pathlib.Path(path)
+    file = _path(path)
     if file.is_dir():
         raise InputError(f"Expected an output file. Received: {str(file)!r}, which is a folder.")
     if file.exists() and not file.is_file():
@@ -85,6 +85,12 @@ def check_new_file(path: str | os.PathLike, *, overwrite: bool = False) -> None:
             f"Pass another one, or overwrite=True or --overwrite to replace it."
         )
     _check_parent(file)
+
+
+def _path(path) -> pathlib.Path:
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise InputError(f"Expected a path to write to. Received: {path!r:.200}.")
+    return pathlib.Path(path)
 
 
 def _move_without_replacing(temporary: pathlib.Path, file: pathlib.Path) -> None:

@@ -1,5 +1,6 @@
 """deploy: training in int8 on the way, weights stored sparse, other devices."""
 
+import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -51,6 +52,14 @@ def pointwise():
     return model
 
 
+class Even(Bench):
+    """All files take as long."""
+
+    def _stats(self, file, seed):
+        found = super()._stats(file, seed)
+        return dataclasses.replace(found, round_medians=(5.0,) * len(found.round_medians))
+
+
 @needs_library
 def test_training_in_int8_is_one_more_quantization(sparse, tmp_path, capsys):
     model, x, y = sparse
@@ -81,7 +90,15 @@ def test_training_in_int8_is_one_more_quantization(sparse, tmp_path, capsys):
             {"quantization": "aware", "train": (np.ones((3, 20, 20, 1)), [0, 1])},
             "as many samples in `x` as in `y`",
         ),
+        ({"quantization": "aware", "train": 3}, "Expected `x` to be data"),
         ({"target": "ssh:board"}, "Expected target="),
+        ({"quantization": 3}, "a mode or a list of several"),
+        ({"metadata": [1]}, "`metadata` to be a dict"),
+        ({"test": (np.ones((3, 20, 20, 1)), None)}, "`test` as a tuple .* Received: .'ndarray', 'NoneType'"),
+        (
+            {"calibration": np.full((9, 20, 20, 1), 7.0)},
+            "real inputs.*Received: samples that are 7 throughout",
+        ),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_made(sparse, tmp_path, monkeypatch, options, message):
@@ -106,9 +123,21 @@ def test_wrong_labels_are_said_before_the_training(sparse, monkeypatch, y):
         _aware_file.convert_aware(sparse[0], sparse[1:], test=(sparse[1], y))
 
 
-@pytest.mark.parametrize(("noise", "word"), [(0.0, "faster"), (1.5, "no gain in speed")])
-def test_what_sparse_weights_gain_is_measured_and_said(noise, word):
-    board = Bench("ssh://board", noise=noise)
+@pytest.mark.parametrize("output", [3, ""])
+def test_an_output_that_is_no_path_is_one_line(output):
+    with pytest.raises(InputError, match="Expected a path to write to"):
+        tf_wgsef.deploy(models.lenet(), output=output)
+
+
+@pytest.mark.parametrize(
+    ("board", "word"),
+    [
+        (Bench("ssh://board"), "faster"),
+        (Even("ssh://board"), "no gain in speed"),
+        (Bench("ssh://board", slow=2.0), "no gain can be claimed, measure again"),
+    ],
+)
+def test_what_sparse_weights_gain_is_measured_and_said(board, word):
     done = tf_wgsef.deploy(pointwise(), quantization=["none", "dynamic"], sparse=True, target=board)
     (gain,) = done.sparse_gains.values()
     assert list(done.sparse_gains) == ["none"] and len(gain.stored) == len(gain.layers) == 2

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from tf_wgsef.errors import ConversionError, InputError
 from tf_wgsef.validation import check_non_negative, check_positive_int
 
@@ -97,6 +99,8 @@ def convert(
     quantization = quantization if isinstance(quantization, str) else dict(quantization)
     notes |= {"quantization": quantization, "source_sha256": weights_hash(model)}
     content = write_metadata(_export(flat, specs, asked, stream, batch_size), notes)
+    if asked.calibrated:
+        _check_varies(stream)
     proof = prove(flat, specs, content, arrays, labels, quantization=str(quantization), tolerance=tolerance)
     if proof.problem and not force:
         raise ConversionError(f"{proof.problem} With force=True it is returned all the same.")
@@ -138,12 +142,23 @@ def _calibration(calibration, specs, limit, asked: Quantization, quantization) -
     return None
 
 
+def _check_varies(stream: SampleStream) -> None:
+    """Raises on samples of one value throughout: the proof, on the same, would see nothing wrong."""
+    if all(array.size > 1 and np.ptp(array) == 0 for array in stream.head.values()):
+        raise InputError(
+            f"Expected `calibration` of real inputs: they set the ranges of all activations. Received: "
+            f"samples that are {next(iter(stream.head.values())).flat[0]:g} throughout. Pass some hundred "
+            f"training inputs, preprocessed as in training."
+        )
+
+
 def _check_data(stream: SampleStream | None, test, specs):
     """Returns what to compare on, arrays by input name, and their labels if there are any."""
     if test is not None:
-        if not isinstance(test, tuple) or len(test) != 2:
+        kinds = [type(one).__name__ for one in test] if isinstance(test, tuple) else type(test).__name__
+        if not isinstance(test, tuple) or len(test) != 2 or not hasattr(test[1], "__len__"):
             raise InputError(
-                f"Expected `test` as a tuple (x, y) of inputs and classes. Received: {type(test).__name__}."
+                f"Expected `test` as a tuple (x, y) of inputs and classes, arrays. Received: {kinds}."
             )
         count = known_length(test[0], specs, what="test")
         if count not in (None, len(test[1])):

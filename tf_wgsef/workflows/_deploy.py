@@ -160,7 +160,7 @@ def deploy(
         progress.begin("Strip")
         result = strip(model, round_to=round_to)
         sparsity = _sparsity(check_keras_model(model), result)
-        options = {"metadata": {"sparsity": sparsity, **(metadata or {})}, "test": test}
+        options = {"metadata": _notes(metadata, sparsity), "test": test}
         own = {
             "aware": {"train": train, "epochs": epochs, "io": io},
             "others": {"calibration": calibration, "force": force, "io": io, "sparse": sparse},
@@ -233,6 +233,10 @@ def _modes(quantization, calibration) -> dict:
     if quantization is None:
         quantization = ["none"] if calibration is None else ["none", "int8"]
     one = isinstance(quantization, str | Mapping)
+    if not one and not isinstance(quantization, Sequence):
+        raise InputError(
+            f"Expected `quantization` as a mode or a list of several. Received: {quantization!r:.200}."
+        )
     found = {}
     for mode in [quantization] if one else list(quantization):
         name = "mixed" if isinstance(mode, Mapping) else str(mode)
@@ -242,6 +246,11 @@ def _modes(quantization, calibration) -> dict:
     if not found:
         raise InputError("Expected at least one quantization. Received: none.")
     return found
+
+
+def _notes(metadata, sparsity: Mapping):
+    """Returns what goes into the files; what is no dict is left to ``convert``, which says so."""
+    return {"sparsity": sparsity, **(metadata or {})} if isinstance(metadata, Mapping | None) else metadata
 
 
 def _sparsity(model, result: StripResult) -> dict[str, float]:

@@ -5,6 +5,8 @@ import dataclasses
 from tf_wgsef.convert import TFLiteFile
 from tf_wgsef.measure import LatencyComparison
 
+_WORTH = 0.01
+
 
 @dataclasses.dataclass(frozen=True)
 class SparseGain:
@@ -34,10 +36,16 @@ class SparseGain:
 
     @property
     def verdict(self) -> str:
-        """What may be said of the speed: "faster", "slower", "no gain" or "not measured"."""
+        """What may be said of the speed: "faster", "slower", "no gain", "unclear" or "not measured".
+
+        No gain is what the interval does not show, and what is below one percent: rounds can be so even that
+        they show less than that. It is unclear where the machine slowed down too far meanwhile.
+        """
         if self.latency is None:
             return "not measured"
-        if not self.latency.differs:
+        if self.latency.throttled:
+            return "unclear"
+        if not self.latency.differs or abs(self.latency.ratio - 1) < _WORTH:
             return "no gain"
         return "faster" if self.latency.ratio > 1 else "slower"
 
@@ -61,4 +69,9 @@ class SparseGain:
         return f"{size}; {taken}; dense / sparse latency {where}: {figures}, {self._word()}{found.caveat}"
 
     def _word(self) -> str:
-        return {"no gain": "no gain in speed", "slower": "slower, not faster"}.get(self.verdict, self.verdict)
+        return {
+            "faster": "faster",
+            "slower": "slower, not faster",
+            "no gain": "no gain in speed",
+            "unclear": "no gain can be claimed, measure again",
+        }[self.verdict]
