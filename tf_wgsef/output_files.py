@@ -60,7 +60,12 @@ def new_file(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[pa
     check_new_file(file, overwrite=overwrite)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".tf_wgsef-") as folder:
         temporary = pathlib.Path(folder) / file.name
-        yield temporary
+        try:
+            yield temporary
+        except OSError as error:
+            if error.filename is None:  # some libraries do not tell what could not be written
+                error.filename = str(file)
+            raise
         check_new_file(file, overwrite=overwrite)
         if overwrite:
             temporary.replace(file)

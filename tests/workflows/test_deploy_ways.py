@@ -1,6 +1,7 @@
 """deploy: training in int8 on the way, weights stored sparse, other devices."""
 
 import dataclasses
+import errno
 import importlib.util
 import json
 import pathlib
@@ -15,7 +16,7 @@ from tests.cli.bench import Bench
 from tf_wgsef.cli import parse, run
 from tf_wgsef.convert import predict, read_metadata, weights_hash
 from tf_wgsef.convert.aware import _aware_file
-from tf_wgsef.errors import InputError
+from tf_wgsef.errors import ConversionError, InputError
 from tf_wgsef.workflows import _deploy
 
 needs_library = pytest.mark.skipif(
@@ -171,3 +172,17 @@ def test_messages_name_the_argument_of_python_and_of_the_command(tmp_path):
         tf_wgsef.deploy(models.lenet(), output=tmp_path)
     assert "--output" not in str(error.value)
     assert [path.name for path in pathlib.Path(tmp_path).iterdir()] == ["mine.txt"]
+
+
+def test_a_full_disk_is_one_line_that_says_where(sparse, tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", full)
+    with pytest.raises(OSError) as caught:
+        tf_wgsef.deploy(sparse[0], output=tmp_path, latency=False)
+    assert caught.value.filename == str(tmp_path / "stripped.keras") and not list(tmp_path.iterdir())
+    monkeypatch.setattr("tf_wgsef.convert.aware._job.importlib.util.find_spec", lambda name: True)
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(ConversionError, match="folder for temporary files.*No space left.*TMPDIR"):
+        tf_wgsef.deploy(sparse[0], quantization="aware", train=sparse[1:], latency=False)

@@ -11,7 +11,7 @@ import numpy as np
 
 from tf_wgsef.convert._flat import call_flat, check_finite_weights, flat_model
 from tf_wgsef.convert._signature import input_specs
-from tf_wgsef.errors import InputError
+from tf_wgsef.errors import ConversionError, InputError
 from tf_wgsef.graph import check_keras_model
 from tf_wgsef.validation import check_non_negative, check_positive_int
 
@@ -95,6 +95,16 @@ class Job:
                 return
 
     def _write(self, folder):
+        """Writes the job; raises a ConversionError if there is no room."""
+        try:
+            self._write_files(folder)
+        except OSError as error:
+            raise ConversionError(
+                f"Expected room for a copy of the model in the folder for temporary files. Received: "
+                f"{error.strerror or error}. Free some, or set TMPDIR to another folder."
+            ) from error
+
+    def _write_files(self, folder):
         plain = self.description.plain
         job = {
             "job": self._kind,
