@@ -84,7 +84,7 @@ def test_training_in_int8_is_one_more_quantization(sparse, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"quantization": "aware"}, "Expected training data for quantization='aware'.*train=None"),
+        ({"quantization": "aware"}, "Expected training data for quantization='aware'.*Received: none"),
         ({"train": (1, 2)}, "`train` with the quantization 'aware' only"),
         ({"quantization": "aware", "train": (1, 2, 3)}, "`train` as a tuple"),
         (

@@ -31,7 +31,7 @@ def check_training(train) -> tuple:
     if train is None:
         raise InputError(
             "Expected training data for quantization='aware', which trains on with the rounding of int8. "
-            "Received: train=None. Pass train=(x_train, y_train), or a tf.data.Dataset of batches (x, y)."
+            "Received: none. Pass train=(x_train, y_train) (--train), or a tf.data.Dataset of batches (x, y)."
         )
     check_installed()
     if not isinstance(train, tuple):
