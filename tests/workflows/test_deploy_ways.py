@@ -186,3 +186,16 @@ def test_a_full_disk_is_one_line_that_says_where(sparse, tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(ConversionError, match="folder for temporary files.*No space left.*TMPDIR"):
         tf_wgsef.deploy(sparse[0], quantization="aware", train=sparse[1:], latency=False)
+
+
+def test_training_comes_last(sparse, monkeypatch):
+    """What another mode is refused for is said before the hours that a training may take."""
+    monkeypatch.setattr("tf_wgsef.convert.aware._job.importlib.util.find_spec", lambda name: True)
+    monkeypatch.setattr(_deploy, "convert_aware", lambda *_, **__: pytest.fail("too early"))
+    with pytest.raises(InputError, match="one of 'none'"):
+        tf_wgsef.deploy(sparse[0], quantization=["aware", "int9"], train=sparse[1:], latency=False)
+    made = tf_wgsef.convert(sparse[0])
+    monkeypatch.setattr(_deploy, "convert_aware", lambda *_, **__: made)
+    modes = ["aware", "none"]
+    done = tf_wgsef.deploy(sparse[0], quantization=modes, train=sparse[1:], latency=False)
+    assert list(done.files) == modes

@@ -178,8 +178,10 @@ def deploy(
 
 def _convert(model, modes: Mapping, options: Mapping, own: Mapping, progress) -> dict[str, TFLiteFile]:
     """Returns the file of each mode; ``own`` holds the options of those that are trained, and of others."""
-    files = {}
-    for count, (name, mode) in enumerate(modes.items()):
+    files = dict.fromkeys(modes)
+    # Training comes last: it may take hours, and is lost if another file is refused.
+    for count, name in enumerate(sorted(modes, key=lambda name: name == "aware")):
+        mode = modes[name]
         progress.advance(count / len(modes), name)
         if mode == "aware":
 
