@@ -82,10 +82,11 @@ def _random_value(generator, weight, is_norm: bool) -> np.ndarray:
     return generator.normal(0, 1.0 if "gamma" in weight.path else 0.1, shape)
 
 
-def calibrate(model, seed: int) -> None:
+def calibrate(model, seed: int, inputs=random_inputs) -> None:
     """Sets batch norm statistics to those of random inputs, so that no depth drowns or blows up the signal.
 
     A channel without variance, such as that of a zeroed group, keeps the random statistics it had.
+    ``inputs`` makes the inputs, as ``random_inputs`` does.
     """
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     if not norms:
@@ -96,7 +97,7 @@ def calibrate(model, seed: int) -> None:
     for norm in norms:
         norm.momentum = 0.0
     keras.utils.set_random_seed(seed)  # of the dropout layers
-    model(random_inputs(model, CALIBRATION_SAMPLES, seed), training=True)
+    model(inputs(model, CALIBRATION_SAMPLES, seed), training=True)
     for index, (norm, momentum) in enumerate(zip(norms, momenta, strict=True)):
         norm.momentum = momentum
         live = keras.ops.convert_to_numpy(norm.moving_variance) > DEAD_VARIANCE
@@ -104,14 +105,14 @@ def calibrate(model, seed: int) -> None:
             weight.assign(np.where(live, keras.ops.convert_to_numpy(weight), value))
 
 
-def half_zeroed(name: str, seed: int):
+def half_zeroed(name: str, seed: int, inputs=random_inputs):
     """The model with random weights, half of whose groups are zero; its groups; which of them live."""
     model = smallest(name)
     randomize(model, seed)
     groups = tf_wgsef.build_groups(model)
     alive = np.random.default_rng(seed).permutation(groups.num_groups) % 2 == 0
     groups.scale(model, alive.astype("float32"))
-    calibrate(model, seed)
+    calibrate(model, seed, inputs)
     groups.scale(model, alive.astype("float32"))  # where statistics are part of a group
     return model, groups, alive
 

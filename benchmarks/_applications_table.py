@@ -47,12 +47,13 @@ def render(rows: dict[str, dict], names: list[str], command: str) -> str:
         command: how the page is made.
     """
     found = [rows[name] for name in names if name in rows]
-    parts = ["# Strip on keras.applications", _header(found, len(names), command), LEGEND, _table(found)]
+    parts = ["# Strip on keras.applications", header(found, len(names), command), LEGEND, _table(found)]
     parts += [text for text in (_verdict(found), _failures(found), _left(found), _reasons(found)) if text]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
-def _header(found, total: int, command: str) -> str:
+def header(found, total: int, command: str) -> str:
+    """When, where and with what the rows were made."""
     machines = dict.fromkeys(row["machine"] for row in found if "machine" in row)
     versions = dict.fromkeys(row["versions"] for row in found if "versions" in row)
     dates = sorted(row["date"] for row in found if "date" in row) or ["no date"]

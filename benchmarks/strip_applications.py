@@ -49,9 +49,11 @@ def environment() -> dict[str, str]:
     }
 
 
-def run_apart(name: str, seed: int = 0, *, file: bool = True, timeout: float | None = None) -> dict:
-    """Returns ``full_row`` of one model, made in a process of its own."""
-    command = [sys.executable, __file__, name, "--worker", "--seed", str(seed)]
+def run_apart(
+    name: str, seed: int = 0, *, file: bool = True, timeout: float | None = None, script: str = __file__
+) -> dict:
+    """Returns the row of one model that ``script --worker`` prints, made in a process of its own."""
+    command = [sys.executable, script, name, "--worker", "--seed", str(seed)]
     command += [] if file else ["--no-file"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)  # noqa: S603

@@ -6,7 +6,8 @@ trains, with the same number of epochs in all:
     wgsef      LeNet-5 with tf_wgsef.sparsify, then tf_wgsef.strip
     magnitude  LeNet-5 dense for half of the epochs, cut to the largest groups, trained on for the rest
     narrow     a network of the final shape from scratch
-and, as the reference, the dense LeNet-5. Then it converts one file of each and measures them together.
+and, as the reference, the dense LeNet-5. Every network becomes a float and an int8 file, calibrated with
+training images, whose accuracy is taken on LiteRT; then one file of each is measured, all of them in turns.
 
 MNIST comes from keras.datasets, or from mnist.npz in the folder that TF_WGSEF_DATA names.
 """
@@ -105,15 +106,27 @@ def run(method: str, data, arguments) -> keras.Model:
     return wgsef.strip(sparse).model
 
 
-def compare_latency(models: dict, threads: int) -> tuple[dict, dict]:
-    """Converts one model of each method, measures the files in turns; figures, and ratios to wgsef's."""
-    files = {name: wgsef.convert(model) for name, model in models.items()}
-    stats = wgsef.measure.measure_interleaved(files, threads=threads)
-    return {name: {"bytes": len(files[name]), **stat.to_dict()} for name, stat in stats.items()}, {
-        f"{a}/wgsef": wgsef.LatencyComparison.from_stats(stats[a], stats["wgsef"]).to_dict()
-        for a in models
-        if a != "wgsef" and "wgsef" in models
+def convert(model, train_data, test_data) -> dict:
+    """Returns the float and the int8 file, each with its accuracy in its record."""
+    common = {"calibration": train_data[0], "test": test_data}
+    return {mode: wgsef.convert(model, quantization=mode, **common) for mode in ("none", "int8")}
+
+
+def compare_latency(files: dict, threads: int) -> tuple[dict, dict]:
+    """Measures the files of all methods in turns; figures, and ratios to wgsef's file of the same type."""
+    named = {_name(method, mode): file for method, both in files.items() for mode, file in both.items()}
+    stats = wgsef.measure.measure_interleaved(named, threads=threads)
+    pairs = [(_name(method, mode), _name("wgsef", mode)) for method, both in files.items() for mode in both]
+    pairs += [("wgsef", "wgsef int8")]
+    return {name: {"bytes": len(named[name]), **stat.to_dict()} for name, stat in stats.items()}, {
+        f"{a}/{b}": wgsef.LatencyComparison.from_stats(stats[a], stats[b]).to_dict()
+        for a, b in pairs
+        if a != b and a in stats and b in stats
     }
+
+
+def _name(method: str, mode: str) -> str:
+    return method if mode == "none" else f"{method} {mode}"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -134,28 +147,35 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def describe(model, files: dict) -> dict:
+    """Returns shape, accuracies on LiteRT and sizes of one trained network and its files."""
+    kernels = (model.get_layer(name).kernel for name in ("conv1", "conv2", "dense1"))
+    return {
+        "accuracy": files["none"].record.accuracy,
+        "int8_accuracy": files["int8"].record.accuracy,
+        "shape": "-".join(str(kernel.shape[-1]) for kernel in kernels),
+        "bytes": len(files["none"]),
+        "int8_bytes": len(files["int8"]),
+    }
+
+
 def main() -> None:
     """Runs every method with every seed and prints the table."""
     arguments = parse_arguments()
-    train_data, (x_test, y_test) = load_mnist()
-    rows, models = [], {}
+    train_data, test_data = load_mnist()
+    rows, models, files = [], {}, {}
     for seed in range(arguments.seeds):
         for method in arguments.methods:
             keras.utils.set_random_seed(seed)
             start = time.perf_counter()
             model = run(method, train_data, arguments)
-            guesses = np.argmax(model.predict(x_test, batch_size=500, verbose=0), axis=-1)
-            accuracy = float(np.mean(guesses == y_test))
-            shape = "-".join(
-                str(model.get_layer(name).kernel.shape[-1]) for name in ("conv1", "conv2", "dense1")
-            )
             seconds = time.perf_counter() - start
-            rows.append(
-                {"method": method, "seed": seed, "accuracy": accuracy, "shape": shape, "seconds": seconds}
-            )
+            both = convert(model, train_data, test_data)
+            rows.append({"method": method, "seed": seed, **describe(model, both), "seconds": seconds})
             print(json.dumps(rows[-1]), file=sys.stderr)
             models.setdefault(method, model)
-    latency, ratios = compare_latency(models, threads=1)
+            files.setdefault(method, both)
+    latency, ratios = compare_latency(files, threads=1)
     print_table(rows, models, latency)
     for name, ratio in ratios.items():
         print(f"latency {name}: {ratio['ratio']:.3f} ({ratio['low']:.3f} to {ratio['high']:.3f})")
@@ -165,21 +185,22 @@ def main() -> None:
 
 
 def print_table(rows: list[dict], models: dict, latency: dict) -> None:
-    """One line per method: mean ± standard deviation over the seeds, and the cost of the result."""
-    table = Table("method", "shape", "accuracy %", "parameters", "MACs", "file", "p50, 1 thread")
+    """Two lines per method, float and int8: mean ± standard deviation over the seeds, and the cost."""
+    table = Table("method", "file", "shape", "accuracy %", "parameters", "MACs", "bytes", "p50, 1 thread")
     for method, model in models.items():
-        runs = [row for row in rows if row["method"] == method]
-        accuracy = 100 * np.array([row["accuracy"] for row in runs])
-        cost = wgsef.profile(model)
-        table.add_row(
-            method,
-            ", ".join(sorted({row["shape"] for row in runs})),
-            f"{accuracy.mean():.2f} ± {accuracy.std(ddof=min(1, len(runs) - 1)):.2f}",
-            f"{cost.parameters:,}",
-            f"{cost.macs:,}",
-            f"{latency[method]['bytes']:,} B",
-            f"{latency[method]['p50']:.1f} µs",
-        )
+        runs, cost = [row for row in rows if row["method"] == method], wgsef.profile(model)
+        for mode, key in (("none", "accuracy"), ("int8", "int8_accuracy")):
+            accuracy = 100 * np.array([row[key] for row in runs])
+            table.add_row(
+                method,
+                "float" if mode == "none" else mode,
+                ", ".join(sorted({row["shape"] for row in runs})),
+                f"{accuracy.mean():.2f} ± {accuracy.std(ddof=min(1, len(runs) - 1)):.2f}",
+                f"{cost.parameters:,}",
+                f"{cost.macs:,}",
+                f"{latency[_name(method, mode)]['bytes']:,}",
+                f"{latency[_name(method, mode)]['p50']:.1f} µs",
+            )
     Console(width=110).print(table)
 
 

@@ -31,12 +31,12 @@ def check_new_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Non
     Raises:
         InputError: as ``new_folder``.
     """
-    folder = pathlib.Path(path)
+    folder = _path(path)
     if folder.is_dir():
         if any(folder.iterdir()) and not overwrite:
             raise InputError(
                 f"Expected an output folder that is new or empty. Received: {str(folder)!r}, which holds "
-                f"files. Pass another --output, or --overwrite to replace them."
+                f"files. Pass another one, or overwrite=True or --overwrite to replace them."
             )
         _check_writable(folder)
         return
@@ -60,7 +60,12 @@ def new_file(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[pa
     check_new_file(file, overwrite=overwrite)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".tf_wgsef-") as folder:
         temporary = pathlib.Path(folder) / file.name
-        yield temporary
+        try:
+            yield temporary
+        except OSError as error:
+            if error.filename is None:  # some libraries do not tell what could not be written
+                error.filename = str(file)
+            raise
         check_new_file(file, overwrite=overwrite)
         if overwrite:
             temporary.replace(file)
@@ -74,7 +79,7 @@ def check_new_file(path: str | os.PathLike, *, overwrite: bool = False) -> None:
     Raises:
         InputError: if the file exists already, or its folder does not.
     """
-    file = pathlib.Path(path)
+    file = _path(path)
     if file.is_dir():
         raise InputError(f"Expected an output file. Received: {str(file)!r}, which is a folder.")
     if file.exists() and not file.is_file():
@@ -82,9 +87,15 @@ def check_new_file(path: str | os.PathLike, *, overwrite: bool = False) -> None:
     if file.exists() and not overwrite:
         raise InputError(
             f"Expected an output file that does not exist yet. Received: {str(file)!r}. "
-            f"Pass another --output, or --overwrite to replace it."
+            f"Pass another one, or overwrite=True or --overwrite to replace it."
         )
     _check_parent(file)
+
+
+def _path(path) -> pathlib.Path:
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise InputError(f"Expected a path to write to. Received: {path!r:.200}.")
+    return pathlib.Path(path)
 
 
 def _move_without_replacing(temporary: pathlib.Path, file: pathlib.Path) -> None:
@@ -95,7 +106,7 @@ def _move_without_replacing(temporary: pathlib.Path, file: pathlib.Path) -> None
         # Another process has made it, or it is a link that leads nowhere.
         raise InputError(
             f"Expected an output file that does not exist yet. Received: {str(file)!r}, which is there now. "
-            f"Pass another --output, or --overwrite to replace it."
+            f"Pass another one, or overwrite=True or --overwrite to replace it."
         ) from None
     except OSError:  # a file system without hard links
         temporary.replace(file)

@@ -1,5 +1,6 @@
 """Checks of what users pass in, shared by all stages: each failure is one line that says what to do."""
 
+import errno
 import math
 import numbers
 import os
@@ -111,6 +112,8 @@ def read_tflite(tflite: bytes | str | os.PathLike) -> bytes:
 
 def _read(path: pathlib.Path) -> bytes:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise OSError(errno.EINVAL, "it is a device or a pipe")  # reading one may never end
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = getattr(error, "strerror", None) or error

@@ -84,6 +84,19 @@ def test_help_loads_neither_keras_nor_tensorflow():
     assert done.returncode == 0, done
 
 
+def test_a_file_is_inspected_without_keras_and_tensorflow(files):
+    code = """
+        import sys
+        from tf_wgsef.cli import parse, run
+        status = run(parse(["tf-wgsef", "inspect", sys.argv[1]]))
+        print(sorted({"keras", "tensorflow", "matplotlib"} & set(sys.modules)), file=sys.stderr)
+        sys.exit(status)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(files / "small.tflite")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "[]\n") and "Largest weights" in done.stdout
+
+
 def test_inspect_says_what_can_go(files, capsys):
     assert call("inspect", files / "sparse.keras", "--json") == 0
     captured = capsys.readouterr()

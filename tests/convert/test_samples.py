@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import tf_wgsef
 from tf_wgsef.convert._samples import SampleStream, collect_samples, random_samples
 from tf_wgsef.convert._signature import InputSpec, unique_names
 from tf_wgsef.errors import InputError
@@ -174,3 +175,19 @@ def test_a_bad_sample_far_into_a_stream_is_refused():
     stream = SampleStream((batch for batch in (X, BAD)), [IMAGE], limit=20, held=4)
     with pytest.raises(InputError, match="1 values that are NaN"):
         list(stream.batches(5))
+
+
+@pytest.mark.parametrize(("make", "told"), [(lambda x: x, (8, 300)), (lambda x: iter([x]), (8, None))])
+def test_the_record_says_how_many_samples_were_read(make, told):
+    """NaN in those that are not read goes unseen, so that is said."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
+    x[100:110] = np.nan
+    tflite = tf_wgsef.convert(model, quantization="int8", calibration=make(x), calibration_samples=8)
+    assert tflite.record.calibrated_on == told
+    of = " of 300" if told[1] else ""
+    assert f"calibrated on 8{of} samples; no others were read" in tflite.report()
+    x[0] = np.nan
+    with pytest.raises(InputError, match="finite `calibration`"):
+        tf_wgsef.convert(model, quantization="int8", calibration=make(x), calibration_samples=8)
+    assert tf_wgsef.convert(model, calibration=x[200:]).record.calibrated_on is None

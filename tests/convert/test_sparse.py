@@ -6,6 +6,7 @@ import pytest
 
 import tf_wgsef
 from tf_wgsef.convert import predict, sparse_layers
+from tf_wgsef.errors import InputError
 
 L = keras.layers
 
@@ -77,3 +78,17 @@ def test_each_condition_of_the_sparse_kernels_is_told(options, obstacle):
 def test_the_report_says_where_there_is_no_speed():
     text = tf_wgsef.convert(network(), sparse=True).report()
     assert "none on x86 with AVX" in text and "stored sparse" in text and "90% zeros" in text
+
+
+def test_damaged_files_are_said_to_be_damaged():
+    """Bytes changed at random: a line each, or an answer, but nothing else."""
+    whole, rng, refused = bytes(tf_wgsef.convert(network(), sparse=True)), np.random.default_rng(0), 0
+    for _ in range(300):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        places = rng.integers(0, 6000, 4) * rng.choice([1, -1])  # the structure is at both ends
+        damaged[places] = rng.choice([0, 1, 2, 255], 4)
+        try:
+            sparse_layers(damaged.tobytes())
+        except InputError:
+            refused += 1
+    assert refused > 10

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import pathlib
 
 import keras
@@ -151,6 +152,12 @@ def test_bad_input_is_one_line_and_leaves_no_file(files, tmp_path, monkeypatch, 
     error = capsys.readouterr().err
     assert message in " ".join(error.split()) and "Traceback" not in error
     assert not pathlib.Path("new.tflite").exists()
+
+
+def test_inspect_reads_no_pipe(tmp_path, capsys):
+    os.mkfifo(tmp_path / "p.tflite")
+    assert call("inspect", tmp_path / "p.tflite") == 1
+    assert "it is a device or a pipe" in " ".join(capsys.readouterr().err.split())
 
 
 def test_inspect_says_that_a_damaged_file_is_damaged(tmp_path, capsys):

@@ -91,7 +91,7 @@ def _train_and_write(arguments, out, err) -> dict:
 
     from tf_wgsef.errors import InputError
 
-    others = ("calibration", "test", "metadata", "sparse", "force")
+    others = ("calibration", "sparse", "force")
     given = [f"--{name}" for name in others if getattr(arguments, name)]
     if given or not arguments.train:
         raise InputError(
@@ -99,10 +99,12 @@ def _train_and_write(arguments, out, err) -> dict:
             f"{', '.join(f'--{name}' for name in others)}. Received: {' '.join(given) or 'no --train'}."
         )
     with err.status("Loading Keras and TensorFlow"):
-        from tf_wgsef.convert.aware import train_quantized
-        from tf_wgsef.workflows._files import load_keras_model, load_labelled
+        from tf_wgsef.convert.aware import convert_aware
+        from tf_wgsef.workflows._files import load_json, load_keras_model, load_labelled
 
-        model, (x, y) = load_keras_model(arguments.model), load_labelled(arguments.train)
+        model, train = load_keras_model(arguments.model), load_labelled(arguments.train)
+        test = load_labelled(arguments.test) if arguments.test else None
+        metadata = load_json(arguments.metadata) if arguments.metadata else None
     with Progress(console=err, transient=True) as bar:
         task = bar.add_task("", total=1.0)
 
@@ -110,20 +112,12 @@ def _train_and_write(arguments, out, err) -> dict:
             epoch = "" if now.loss is None else f" {now.epoch}/{now.epochs}, loss {now.loss:.3g}"
             bar.update(task, completed=now.share, description=f"{now.stage}{epoch}")
 
-        options = {"epochs": arguments.epochs, "progress": progress}
-        if arguments.io:
-            options["io"] = arguments.io
-        trained = train_quantized(model, x, y, **options)
-    _write(trained.tflite, arguments)
-    out.print(f"{len(trained.tflite):,} bytes written to {arguments.output}", markup=False, soft_wrap=True)
-    out.print(f"compared with the Keras model: {trained.parity}", markup=False, highlight=False)
-    return {
-        "output": arguments.output,
-        "bytes": len(trained.tflite),
-        "max_abs_diff": trained.parity.max_abs_diff,
-        "output_range": trained.parity.output_range,
-        "top1_agreement": trained.parity.top1_agreement,
-    }
+        options = {"epochs": arguments.epochs, "io": arguments.io, "progress": progress}
+        tflite = convert_aware(model, train, test=test, metadata=metadata, **options)
+    _write(tflite, arguments)
+    out.print(tflite.report(), markup=False, highlight=False)
+    out.print(f"written to {arguments.output}", markup=False, soft_wrap=True)
+    return _values(tflite, arguments)
 
 
 def check_ending(path: str, ending: str) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from tf_wgsef.errors import ConversionError, InputError
-from tf_wgsef.graph import check_keras_model
 from tf_wgsef.validation import check_non_negative, check_positive_int
 
 from ._contents import read_contents
@@ -80,6 +81,8 @@ def convert(
         >>> tflite[4:8], tflite.record.contents.integer_only, tflite.record.parity.samples
         (b'TFL3', True, 32)
     """
+    from tf_wgsef.graph import check_keras_model  # here, since reading a file needs no Keras
+
     asked = check_quantization(quantization, io, sparse)
     check_positive_int("calibration_samples", calibration_samples)
     check_positive_int("batch_size", batch_size)
@@ -96,10 +99,12 @@ def convert(
     quantization = quantization if isinstance(quantization, str) else dict(quantization)
     notes |= {"quantization": quantization, "source_sha256": weights_hash(model)}
     content = write_metadata(_export(flat, specs, asked, stream, batch_size), notes)
+    if asked.calibrated:
+        _check_varies(stream)
     proof = prove(flat, specs, content, arrays, labels, quantization=str(quantization), tolerance=tolerance)
     if proof.problem and not force:
         raise ConversionError(f"{proof.problem} With force=True it is returned all the same.")
-    return TFLiteFile(content, _record(content, quantization, asked, proof))
+    return TFLiteFile(content, _record(content, quantization, asked, proof, stream))
 
 
 def _export(flat, specs, asked: Quantization, stream, batch_size) -> bytes:
@@ -112,7 +117,7 @@ def _export(flat, specs, asked: Quantization, stream, batch_size) -> bytes:
         ) from error
 
 
-def _record(content: bytes, quantization, asked: Quantization, proof: Proof) -> ConversionRecord:
+def _record(content: bytes, quantization, asked: Quantization, proof: Proof, stream) -> ConversionRecord:
     return ConversionRecord(
         quantization=quantization,
         contents=read_contents(content),
@@ -121,6 +126,7 @@ def _record(content: bytes, quantization, asked: Quantization, proof: Proof) -> 
         keras_accuracy=proof.keras_accuracy,
         sparse_layers=sparse_layers(content) if asked.sparse else (),
         problem=proof.problem,
+        calibrated_on=(stream.read, stream.total) if asked.calibrated else None,
     )
 
 
@@ -136,12 +142,23 @@ def _calibration(calibration, specs, limit, asked: Quantization, quantization) -
     return None
 
 
+def _check_varies(stream: SampleStream) -> None:
+    """Raises on samples of one value throughout: the proof, on the same, would see nothing wrong."""
+    if all(array.size > 1 and np.ptp(array) == 0 for array in stream.head.values()):
+        raise InputError(
+            f"Expected `calibration` of real inputs: they set the ranges of all activations. Received: "
+            f"samples that are {next(iter(stream.head.values())).flat[0]:g} throughout. Pass some hundred "
+            f"training inputs, preprocessed as in training."
+        )
+
+
 def _check_data(stream: SampleStream | None, test, specs):
     """Returns what to compare on, arrays by input name, and their labels if there are any."""
     if test is not None:
-        if not isinstance(test, tuple) or len(test) != 2:
+        kinds = [type(one).__name__ for one in test] if isinstance(test, tuple) else type(test).__name__
+        if not isinstance(test, tuple) or len(test) != 2 or not hasattr(test[1], "__len__"):
             raise InputError(
-                f"Expected `test` as a tuple (x, y) of inputs and classes. Received: {type(test).__name__}."
+                f"Expected `test` as a tuple (x, y) of inputs and classes, arrays. Received: {kinds}."
             )
         count = known_length(test[0], specs, what="test")
         if count not in (None, len(test[1])):

@@ -109,7 +109,7 @@ def _converter(folder, quantization, samples, batch_size):
         converter.target_spec.supported_types = [tf.float16]
     if quantization.calibrated:
         converter.representative_dataset = lambda: _calibration_batches(samples, batch_size)
-        # Integer kernels or nothing: a float operation left over would be an error, not a surprise.
+        # Integer kernels only. What has none is an error, but for NEG, which stays in float: see the record.
         converter.target_spec.supported_ops = [
             operators.TFLITE_BUILTINS_INT8
             if mode == "int8"

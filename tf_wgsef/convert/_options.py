@@ -113,9 +113,10 @@ def check_quantization(quantization, io: str | None, sparse: bool) -> Quantizati
     else:
         mode = "none" if quantization == "float" else quantization
     if not isinstance(mode, str) or mode not in MODES:
+        hint = " Training in int8 is tf_wgsef.train_quantized, or deploy(train=(x, y))." * (mode == "aware")
         raise InputError(
             f"Expected `quantization` to be one of {', '.join(map(repr, MODES))}, or a dict of "
-            f"{{layer pattern: 'int8' or 'float'}}. Received: quantization={quantization!r}."
+            f"{{layer pattern: 'int8' or 'float'}}. Received: quantization={quantization!r}.{hint}"
         )
     if sparse and (mode not in ("none", "float16")):
         raise InputError(

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 
 from tf_wgsef.errors import ConversionError, InputError
-from tf_wgsef.graph import check_keras_model
 from tf_wgsef.validation import check_positive_int
 
 from ._flat import call_flat, flat_model, output_names
@@ -87,6 +86,8 @@ def parity(model, tflite, inputs=None, *, samples: int = SAMPLES) -> Parity:
         >>> parity(model, tflite, x_test).top1_agreement
         1.0
     """
+    from tf_wgsef.graph import check_keras_model  # here, since reading a file needs no Keras
+
     model = check_keras_model(model)
     flat, specs = flat_model(model), input_specs(model)
     check_positive_int("samples", samples)

@@ -20,6 +20,9 @@ class ConversionRecord:
         sparse_layers: with ``sparse=True``, the convolutions and dense layers, and which of them are stored
             sparse and may run so.
         problem: why the file should not be used; None unless it was forced.
+        calibrated_on: how many samples set the ranges of activations, and of how many; the latter is None for
+            streams. Only these were read and checked.
+        history: of training in int8: the mean loss and accuracy of each epoch, with quantization emulated.
     """
 
     quantization: str | dict[str, str]
@@ -29,6 +32,8 @@ class ConversionRecord:
     keras_accuracy: float | None = None
     sparse_layers: tuple[SparseLayer, ...] = ()
     problem: str | None = None
+    calibrated_on: tuple[int, int | None] | None = None
+    history: tuple[dict, ...] = ()
 
     def to_dict(self) -> dict:
         """Returns the record as JSON types."""
@@ -48,6 +53,14 @@ class ConversionRecord:
         ]
         if self.accuracy is not None:
             lines.append(f"accuracy {self.accuracy:.2%} on LiteRT, {self.keras_accuracy:.2%} in Keras")
+        if self.calibrated_on:
+            read, total = self.calibrated_on
+            lines.append(
+                f"calibrated on {read:,}{f' of {total:,}' if total else ''} samples; no others were read"
+            )
+        if self.history:
+            last = ", ".join(f"{name} {value:.4g}" for name, value in self.history[-1].items())
+            lines.append(f"trained on in int8 for {len(self.history)} epochs: {last}")
         lines += [str(layer) for layer in self.sparse_layers]
         if self.problem:
             lines.append(f"FORCED although: {self.problem}")

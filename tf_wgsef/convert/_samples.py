@@ -27,6 +27,8 @@ class SampleStream:
 
     Attributes:
         head: arrays of at most ``held`` samples by input name.
+        read: how many samples ``batches`` has given.
+        total: how many there are; None if only reading them all would tell.
 
     Raises:
         InputError: if there are no samples, or their shape, type or values do not fit: at once for what
@@ -35,6 +37,7 @@ class SampleStream:
 
     def __init__(self, data, specs: list[InputSpec], *, limit: int, held: int, what: str = "calibration"):
         self._specs, self._what = specs, what
+        self.read, self.total = 0, None
         if callable(data) and not isinstance(data, Iterable) and not hasattr(data, "__getitem__"):
             data = data()
         if _is_whole(data, specs):
@@ -50,6 +53,7 @@ class SampleStream:
         """
         rest = {}
         for part in self._parts:
+            self.read += _length(part)
             rest = _join([rest, part]) if rest else part
             while _length(rest) >= size:
                 yield {name: array[:size] for name, array in rest.items()}
@@ -60,7 +64,7 @@ class SampleStream:
 
     def _open_whole(self, data, limit, held):
         samples = _unpack(data, self._specs, self._what)
-        count = _count(samples, self._what)
+        self.total = count = _count(samples, self._what)
         rows = _spread(count, limit)
         self.head = self._fit(samples, rows[_spread(len(rows), held)])
         # Lazily: an array on disk (numpy.memmap) is read as far as needed only.

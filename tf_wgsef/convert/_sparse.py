@@ -11,6 +11,8 @@ import math
 
 import numpy as np
 
+from tf_wgsef.errors import InputError
+
 from ._schema import Graph, Operation, Tensor, read_buffer, read_graph
 
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -62,6 +64,7 @@ def sparse_layers(tflite) -> tuple[SparseLayer, ...]:
         [False, False]
     """
     graph = read_graph(tflite)
+    _check_inputs(graph)
     makers = {number: one for one in graph.operations for number in one.outputs}
     found = {}
     for operation in graph.operations:
@@ -85,6 +88,17 @@ def sparse_layers(tflite) -> tuple[SparseLayer, ...]:
     )
 
 
+def _check_inputs(graph: Graph) -> None:
+    """Raises on operations without the inputs that are looked at below: a damaged file."""
+    for one in graph.operations:
+        needed = 2 if one.kind in _WEIGHTED else one.kind in ("DENSIFY", "DEQUANTIZE", "PAD")
+        if len(one.inputs) < needed or min(one.inputs[:needed], default=0) < 0:
+            raise InputError(
+                f"Expected a whole .tflite file. Received: {one.kind} without its inputs. Convert the model "
+                f"again."
+            )
+
+
 def _stored(number: int, graph: Graph, makers) -> Tensor | None:
     """Returns the constant behind a tensor, through what only unpacks it."""
     while number in makers:
@@ -96,9 +110,15 @@ def _stored(number: int, graph: Graph, makers) -> Tensor | None:
 
 def _zeros(tflite, weights: Tensor) -> tuple[int, int]:
     total, size = math.prod(weights.shape), _BYTES.get(weights.dtype, 0)
-    values = np.frombuffer(read_buffer(tflite, weights.buffer), f"V{size}" if size else "V1")
+    content = read_buffer(tflite, weights.buffer)
     if not size:
         return 0, total
+    if len(content) % size:
+        raise InputError(
+            f"Expected a whole .tflite file. Received: {len(content)} bytes of weights in {weights.dtype}. "
+            f"Convert the model again."
+        )
+    values = np.frombuffer(content, f"V{size}")
     if weights.sparse:
         return total - len(values), total
     # All bytes zero: +0.0; TensorFlow writes no other zero of its own.

@@ -1,19 +1,39 @@
-"""Stages in sequence: the only place that knows them all."""
+"""Stages in sequence: the only place that knows them all.
 
-from ._demo import run_demo as run_demo
-from ._deploy import Deployment as Deployment
-from ._deploy import deploy as deploy
-from ._device import DeviceFacts as DeviceFacts
-from ._device import channel_step as channel_step
-from ._device import probe_device as probe_device
-from ._file_inspection import contents_view as contents_view
-from ._file_inspection import inspect_file as inspect_file
-from ._inspection import Inspection as Inspection
-from ._inspection import inspect_model as inspect_model
-from ._progress import WorkflowProgress as WorkflowProgress
-from ._report_models import TestData as TestData
-from ._report_models import compare_two_models as compare_two_models
-from ._report_models import convert_models as convert_models
-from ._report_models import report_models as report_models
-from .data import load_digits_28 as load_digits_28
-from .networks import lenet5 as lenet5
+The names are loaded on first use (PEP 562): to look at a file takes neither Keras nor TensorFlow.
+"""
+
+import importlib
+
+_HOMES = {
+    "run_demo": "_demo",
+    "Deployment": "_deploy",
+    "deploy": "_deploy",
+    "DeviceFacts": "_device",
+    "channel_step": "_device",
+    "probe_device": "_device",
+    "contents_view": "_file_inspection",
+    "inspect_file": "_file_inspection",
+    "Inspection": "_inspection",
+    "inspect_model": "_inspection",
+    "WorkflowProgress": "_progress",
+    "TestData": "_report_models",
+    "compare_two_models": "_report_models",
+    "convert_models": "_report_models",
+    "report_models": "_report_models",
+    "SparseGain": "_sparse_gain",
+    "load_digits_28": "data",
+    "lenet5": "networks",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_HOMES])

@@ -4,20 +4,23 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
 from rich.table import Table
 
 from tf_wgsef.convert import TFLiteFile, c_array, convert
-from tf_wgsef.errors import InputError
+from tf_wgsef.convert.aware import check_training, convert_aware
+from tf_wgsef.errors import InputError, MeasurementError
 from tf_wgsef.graph import check_keras_model, profile
-from tf_wgsef.measure import LatencyStats, measure_interleaved
+from tf_wgsef.measure import LatencyComparison, LatencyStats, Target, measure_interleaved, resolve_target
 from tf_wgsef.output_files import check_new_folder, new_file, new_folder
 from tf_wgsef.strip import StripResult, strip
 from tf_wgsef.workflows._progress import WorkflowProgress
+from tf_wgsef.workflows._sparse_gain import SparseGain
 
-_NAMES = ("float32", "float16", "dynamic", "int8", "int16x8", "mixed")
+_NAMES = ("float32", "float16", "dynamic", "int8", "int16x8", "mixed", "aware")
+_SPARSE = ("none", "float", "float16")
 _STEPS = {"Strip": 1, "Convert": 4, "Measure": 4, "Write": 1}
 
 
@@ -29,8 +32,10 @@ class Deployment:
         strip: what went and what stayed.
         files: the ``.tflite`` files by quantization, each with its record.
         sparsity: shares of the channels, parameters and MACs that are gone.
-        latency: of each file on this machine, in microseconds; empty if it was not measured.
+        latency: of each file on the device, in microseconds; empty if it was not measured.
         written: paths of what was written, by kind; empty without ``output``.
+        sparse_gains: with ``sparse=True``, what each file stored sparse gains against the same stored dense.
+        not_measured: why there is no latency although it was asked for; None otherwise.
     """
 
     strip: StripResult
@@ -38,6 +43,8 @@ class Deployment:
     sparsity: dict[str, float]
     latency: dict[str, LatencyStats]
     written: dict[str, str]
+    sparse_gains: dict[str, SparseGain] = dataclasses.field(default_factory=dict)
+    not_measured: str | None = None
 
     def to_dict(self) -> dict:
         """Returns all but the files themselves as JSON types."""
@@ -47,13 +54,18 @@ class Deployment:
             "skipped": self.strip.skipped,
             "files": {name: file.record.to_dict() for name, file in self.files.items()},
             "latency": {name: stats.to_dict() for name, stats in self.latency.items()},
+            "sparse_gains": {name: gain.to_dict() for name, gain in self.sparse_gains.items()},
+            "not_measured": self.not_measured,
             "written": self.written,
         }
 
     def report(self) -> str:
         """Returns what was removed and the record of each file, as text."""
         records = (f"{name}\n{file.report()}" for name, file in self.files.items())
-        return "\n\n".join([self.strip.report(), *records, *(str(stats) for stats in self.latency.values())])
+        gains = (f"{name}, {gain}" for name, gain in self.sparse_gains.items())
+        latency = (str(stats) for stats in self.latency.values())
+        parts = [self.strip.report(), *records, *latency, *gains]
+        return "\n\n".join([*parts, f"not measured: {self.not_measured}"] if self.not_measured else parts)
 
     def __str__(self):
         return self.report()
@@ -94,6 +106,9 @@ def deploy(
     metadata: Mapping | None = None,
     with_c_array: bool = False,
     latency: bool = True,
+    target: str | Target = "local",
+    train=None,
+    epochs: int = 3,
     force: bool = False,
     overwrite: bool = False,
     console=None,
@@ -107,15 +122,20 @@ def deploy(
         calibration: real inputs, as ``convert`` takes them. A stream that can be read once only does for one
             calibrated mode.
         test: labelled data ``(x, y)``, arrays, for agreement and accuracy of each file.
-        quantization: a mode or several, as ``convert`` takes them; by default "none", and "int8" if there
-            is calibration.
+        quantization: a mode or several, as ``convert`` takes them, or "aware": int8 after training on with
+            its rounding, on ``train``. By default "none", and "int8" if there is calibration.
         output: a folder, new or empty, for the stripped model, the files and ``deploy.json``.
         round_to: as ``strip``: keep a multiple of so many filters or units.
         io: type of the inputs and outputs of calibrated files, as ``convert`` takes it.
-        sparse: whether to store weights of float files that are mostly zero as such.
+        sparse: whether to store weights of float files that are mostly zero as such. What that gains is
+            measured against the same file stored dense.
         metadata: JSON values for the files, such as labels; what strip removed is added as "sparsity".
         with_c_array: whether to write a C header beside each file.
         latency: whether to measure.
+        target: where to measure, as ``tf_wgsef.measure`` takes it: "local" is this machine.
+        train: training data for "aware": ``(x, y)``, or a data set of batches ``(x, y)``, as
+            ``train_quantized`` takes them.
+        epochs: how often they are read.
         force: whether to go on with a file that fails its check, see ``convert``.
         overwrite: whether files in ``output`` may be replaced; those of an earlier ``deploy`` that this one
             does not make are removed.
@@ -132,28 +152,82 @@ def deploy(
         (['int8', 'none'], ['int8', 'keras', 'none', 'report'])
     """
     modes = _modes(quantization, calibration)
+    _check_train(modes, train)
+    target = resolve_target(target)
     if output is not None:
         check_new_folder(output, overwrite=overwrite)
-    options = {"calibration": calibration, "test": test, "force": force}
     with WorkflowProgress(_STEPS, console=console) as progress:
         progress.begin("Strip")
         result = strip(model, round_to=round_to)
         sparsity = _sparsity(check_keras_model(model), result)
-        options["metadata"] = {"sparsity": sparsity, **(metadata or {})}
-        files = {}
+        options = {"metadata": _notes(metadata, sparsity), "test": test}
+        own = {
+            "aware": {"train": train, "epochs": epochs, "io": io},
+            "others": {"calibration": calibration, "force": force, "io": io, "sparse": sparse},
+        }
         progress.begin("Convert")
-        for count, (name, mode) in enumerate(modes.items()):
-            progress.advance(count / len(modes), name)
-            if isinstance(mode, Mapping) or mode in ("int8", "int16x8"):
-                choice = {"io": io}
-            else:
-                choice = {"sparse": sparse and mode != "dynamic"}
-            files[name] = convert(result.model, quantization=mode, **choice, **options)
+        files = _convert(result.model, modes, options, own, progress)
         progress.begin("Measure")
-        stats = measure_interleaved(files, progress=progress.advance) if latency else {}
-        done = Deployment(result, files, sparsity, stats, {})
+        dense = _dense(result.model, files, calibration) if sparse else {}
+        stats, problem = _measure(files, dense, target, progress) if latency else ({}, None)
+        gains = {name: _gain(name, file, files[name], stats) for name, file in dense.items()}
+        done = Deployment(result, files, sparsity, stats, {}, gains, problem)
         progress.begin("Write")
         return done if output is None else _write(done, output, with_c_array, overwrite)
+
+
+def _convert(model, modes: Mapping, options: Mapping, own: Mapping, progress) -> dict[str, TFLiteFile]:
+    """Returns the file of each mode; ``own`` holds the options of those that are trained, and of others."""
+    files = dict.fromkeys(modes)
+    # Training comes last: it may take hours, and is lost if another file is refused.
+    for count, name in enumerate(sorted(modes, key=lambda name: name == "aware")):
+        mode = modes[name]
+        progress.advance(count / len(modes), name)
+        if mode == "aware":
+
+            def advance(now, count=count):
+                progress.advance((count + now.share) / len(modes), f"aware: {now.stage}")
+
+            files[name] = convert_aware(model, progress=advance, **own["aware"], **options)
+            continue
+        choice = dict(own["others"])
+        if isinstance(mode, Mapping) or mode in ("int8", "int16x8"):
+            choice["sparse"] = False
+        else:
+            choice |= {"io": None, "sparse": choice["sparse"] and mode in _SPARSE}
+        files[name] = convert(model, quantization=mode, **choice, **options)
+    return files
+
+
+def _dense(model, files: Mapping, calibration) -> dict[str, TFLiteFile]:
+    """Returns those files that are stored sparse once more, dense."""
+    inputs = None if isinstance(calibration, Iterator) else calibration
+    names = (name for name in files if name in _SPARSE)
+    return {name: convert(model, quantization=name, calibration=inputs, force=True) for name in names}
+
+
+def _measure(files: Mapping, dense: Mapping, target, progress):
+    """Returns the latencies, and why there are none: the files, trained perhaps, are worth keeping then."""
+    named = {**files, **{f"{name}, dense": file for name, file in dense.items()}}
+    try:
+        return measure_interleaved(named, target=target, progress=progress.advance), None
+    except MeasurementError as error:
+        return {}, str(error)
+
+
+def _gain(name: str, dense: TFLiteFile, sparse: TFLiteFile, stats: Mapping) -> SparseGain:
+    both = LatencyComparison.from_stats(stats[f"{name}, dense"], stats[name]) if stats else None
+    return SparseGain.of(dense, sparse, both)
+
+
+def _check_train(modes: Mapping, train) -> None:
+    if "aware" in modes:
+        check_training(train)
+    elif train is not None:
+        raise InputError(
+            "Expected `train` with the quantization 'aware' only. Received: it without. Pass "
+            "quantization=['none', 'aware']."
+        )
 
 
 def _modes(quantization, calibration) -> dict:
@@ -161,6 +235,10 @@ def _modes(quantization, calibration) -> dict:
     if quantization is None:
         quantization = ["none"] if calibration is None else ["none", "int8"]
     one = isinstance(quantization, str | Mapping)
+    if not one and not isinstance(quantization, Sequence):
+        raise InputError(
+            f"Expected `quantization` as a mode or a list of several. Received: {quantization!r:.200}."
+        )
     found = {}
     for mode in [quantization] if one else list(quantization):
         name = "mixed" if isinstance(mode, Mapping) else str(mode)
@@ -170,6 +248,11 @@ def _modes(quantization, calibration) -> dict:
     if not found:
         raise InputError("Expected at least one quantization. Received: none.")
     return found
+
+
+def _notes(metadata, sparsity: Mapping):
+    """Returns what goes into the files; what is no dict is left to ``convert``, which says so."""
+    return {"sparsity": sparsity, **(metadata or {})} if isinstance(metadata, Mapping | None) else metadata
 
 
 def _sparsity(model, result: StripResult) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tf_wgsef.convert._flat import call_flat, check_finite_weights, flat_model
 from tf_wgsef.convert._signature import input_specs
-from tf_wgsef.errors import InputError
+from tf_wgsef.errors import ConversionError, InputError
 from tf_wgsef.graph import check_keras_model
 from tf_wgsef.validation import check_non_negative, check_positive_int
 
@@ -42,7 +42,7 @@ class Job:
     """
 
     def __init__(self, kind: str, model, x, y, options: dict, **extra):
-        _check_installed()
+        check_installed()
         self._options, self._kind, self._extra = options, kind, extra
         for name in ("epochs", "batch_size"):
             check_positive_int(name, options[name])
@@ -95,6 +95,16 @@ class Job:
                 return
 
     def _write(self, folder):
+        """Writes the job; raises a ConversionError if there is no room."""
+        try:
+            self._write_files(folder)
+        except OSError as error:
+            raise ConversionError(
+                f"Expected room for a copy of the model in the folder for temporary files. Received: "
+                f"{error.strerror or error}. Free some, or set TMPDIR to another folder."
+            ) from error
+
+    def _write_files(self, folder):
         plain = self.description.plain
         job = {
             "job": self._kind,
@@ -112,7 +122,7 @@ class Job:
         np.savez(folder / "samples.npz", **numbered, **{f"y{i}": one for i, one in enumerate(expected)})
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
     """Raises unless the extra is there; nothing is imported to find out."""
     missing = [
         name for name in ("tensorflow_model_optimization", "tf_keras") if not importlib.util.find_spec(name)

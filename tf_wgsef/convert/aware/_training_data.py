@@ -80,7 +80,7 @@ class TrainingData:
 
     def _raw_epoch(self):
         if self._y is None:
-            is_data = hasattr(self._x, "__iter__") or hasattr(self._x, "__getitem__")
+            is_data = hasattr(self._x, "__iter__") or hasattr(self._x, "__getitem__") or not callable(self._x)
             return iter(_batches(self._x if is_data else self._x(), "x"))
         return self._from_arrays()
 
