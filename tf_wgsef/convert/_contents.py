@@ -92,6 +92,11 @@ class FileContents:
     arena_bytes: int | None
     metadata: dict | None
 
+    @property
+    def flex(self) -> tuple[str, ...]:
+        """TensorFlow's own operators, such as ``FlexMatrixDeterminant``: only the Flex delegate runs them."""
+        return tuple(name for name in self.custom if name.startswith("Flex"))
+
     def to_dict(self) -> dict:
         """Returns the contents as JSON types."""
         return dataclasses.asdict(self)
