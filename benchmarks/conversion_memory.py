@@ -1,11 +1,11 @@
 """Memory of a conversion: the peak of a process of its own, less its imports, in sizes of the model.
 
 The kernel's own figure (VmHWM of /proc/self/status, set back before the conversion) is taken, since a thread
-that samples stands still while TensorFlow holds Python's lock. Everything happens in that one process; should it
-start another one, it says so and fails. Linux only.
+that samples stands still while TensorFlow holds Python's lock. Everything happens in that one process; should
+it start another one, it says so and fails. Linux only.
 
     python benchmarks/conversion_memory.py --quantization none int8 --model dense conv
-    python benchmarks/conversion_memory.py --command  # in a process set up as tf-wgsef convert sets up its own
+    python benchmarks/conversion_memory.py --command  # a process as tf-wgsef convert sets up its own
 """
 
 import argparse
@@ -15,15 +15,16 @@ import subprocess
 import sys
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8", "int16x8")
-MODELS = ("dense", "conv", "MobileNetV2", "ResNet50")
+MODELS = ("small", "dense", "conv", "MobileNetV2", "ResNet50")
 
 
 def build(name):
     import keras
 
     keras.utils.set_random_seed(0)
-    if name == "dense":
-        return keras.Sequential([keras.Input((2048,)), *[keras.layers.Dense(2048) for _ in range(12)]])
+    if name in ("small", "dense"):
+        count = 7 if name == "small" else 12
+        return keras.Sequential([keras.Input((2048,)), *[keras.layers.Dense(2048) for _ in range(count)]])
     if name == "conv":
         layers = [keras.layers.Conv2D(512, 3, padding="same") for _ in range(20)]
         return keras.Sequential([keras.Input((4, 4, 512)), *layers, keras.layers.GlobalAveragePooling2D()])

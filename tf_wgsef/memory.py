@@ -23,8 +23,9 @@ def use_little_memory() -> None:
     """Makes this process hold less; for one that does nothing but convert, before TensorFlow is loaded.
 
     TensorFlow's allocator for oneDNN keeps all that it ever had, in a conversion the variables of the model:
-    the system's takes its place, and that is told to return all blocks of a megabyte or more. Training would pay
-    for both in time. Where TensorFlow is loaded already, the process is somebody else's, and stays as it is.
+    the system's takes its place, and that is told to return all blocks of a megabyte or more. Training would
+    pay for both in time. Where TensorFlow is loaded already, the process is somebody else's and stays as it
+    is.
     """
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")

@@ -46,8 +46,8 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--allow-flex",
         action="store_true",
-        help="let the file hold TensorFlow's own operators (Flex); LiteRT cannot run them, so nothing is proven "
-        "of such a file, and it is written only with --force",
+        help="let the file hold TensorFlow's own operators (Flex); LiteRT cannot run them, so nothing is "
+        "proven of such a file, and it is written only with --force",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the output files")
 
@@ -187,11 +187,10 @@ def _write(tflite, arguments) -> None:
 
 def _values(tflite, arguments) -> dict:
     record = tflite.record
+    figures = ("max_abs_diff", "output_range", "top1_agreement")
     return {
         "output": arguments.output,
         "bytes": len(tflite),
-        "max_abs_diff": record.parity.max_abs_diff,
-        "output_range": record.parity.output_range,
-        "top1_agreement": record.parity.top1_agreement,
+        **{name: getattr(record.parity, name, None) for name in figures},
         **record.to_dict(),
     }

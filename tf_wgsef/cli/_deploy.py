@@ -43,7 +43,8 @@ def run(arguments, out, err) -> dict:
 
     check_new_folder(arguments.output, overwrite=arguments.overwrite)
     modes = [parse_quantization(text) for text in arguments.quantization or ()]
-    use_little_memory()
+    if arguments.no_latency:  # it would show in the times
+        use_little_memory()
     with err.status("Loading Keras and TensorFlow"):
         from tf_wgsef.workflows import deploy
         from tf_wgsef.workflows._files import load_inputs, load_json, load_keras_model, load_labelled

@@ -70,7 +70,7 @@ def _convert(flat, folder, quantization, samples, batch_size, allow_flex=False) 
 
 
 def _convert_in_two_steps(flat, folder, quantization, samples, batch_size) -> bytes | None:
-    """Returns the int8 file, or None if its ranges cannot be read off the float file. No two files are held."""
+    """Returns the int8 file, or None if the ranges cannot be read off the float file."""
     tflite = _convert(flat, folder, Quantization("none", "float32"), None, batch_size)
     if not fits_two_steps(tflite):
         return None

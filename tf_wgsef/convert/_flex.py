@@ -20,8 +20,8 @@ def check_flex(allow_flex: bool, calibrated: bool, quantization) -> None:
     """
     if allow_flex and calibrated:
         raise InputError(
-            f"Expected quantization 'none', 'float16' or 'dynamic' with allow_flex=True: TensorFlow's calibrator "
-            f"has no Flex operators. Received: quantization={quantization!r}."
+            f"Expected quantization 'none', 'float16' or 'dynamic' with allow_flex=True: no calibrator "
+            f"runs Flex operators. Received: quantization={quantization!r}."
         )
 
 
@@ -36,9 +36,9 @@ def flex_refused(name: str, message: str) -> ConversionError | None:
     if not found:
         return None
     return ConversionError(
-        f"Expected a model of operators that LiteRT has. Received: model={name!r}, which needs TensorFlow's own: "
-        f"{found.group(1).strip()[:200]}. Replace that operation, or pass allow_flex=True (--allow-flex) for a "
-        f"runtime that has the Flex delegate."
+        f"Expected a model of operators that LiteRT has. Received: model={name!r}, which needs "
+        f"TensorFlow's own: {found.group(1).strip()[:200]}. Replace that operation, or pass allow_flex=True "
+        f"(--allow-flex) for a runtime that has the Flex delegate."
     )
 
 
@@ -54,7 +54,7 @@ def unproven(operators: tuple[str, ...]) -> Proof:
         accuracy=None,
         problem=(
             f"Expected a file that can be run here, to compare it with the Keras model. Received: one with "
-            f"{', '.join(operators)}, which LiteRT lacks. Nothing is proven of it: compare its outputs on the "
-            f"runtime that it is for."
+            f"{', '.join(operators)}, which LiteRT lacks. Nothing is proven of it: compare its outputs "
+            f"where it is to run."
         ),
     )

@@ -14,7 +14,7 @@ class ConversionRecord:
     Attributes:
         quantization: what was asked for: a mode, or a dict of modes by layer pattern.
         contents: what the file holds, see ``FileContents``.
-        parity: how far it is from the Keras model, on the samples of ``test`` or ``calibration``, or random; None
+        parity: how far it is from the Keras model, on samples of ``test`` or ``calibration``, or random; None
             for a file with Flex operators, which cannot be run here.
         accuracy: share of the ``test`` samples that the file gets right on LiteRT; None without them.
         keras_accuracy: share that the Keras model gets right.

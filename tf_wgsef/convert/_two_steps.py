@@ -1,8 +1,8 @@
 """int8 files of large models, in two steps: the float file first, then its quantization.
 
 TensorFlow's calibrator holds five copies of the float file beside two that it works on. Here LiteRT reads the
-ranges off the float file, they are written into it, and TensorFlow's quantizer takes it from there, as it takes its
-own calibrator's file: through ``tf.lite.experimental.QuantizationDebugger``, the public way to it.
+ranges off the float file, they are written into it, and TensorFlow's quantizer takes it from there, as it
+takes its own calibrator's file: through ``tf.lite.experimental.QuantizationDebugger``, the public way to it.
 """
 
 import numpy as np
@@ -21,7 +21,9 @@ def fits_two_steps(tflite) -> bool:
         tflite: the file.
     """
     graph = read_graph(tflite)
-    return graph.subgraphs == 1 and not any("LSTM" in one.kind or "RNN" in one.kind for one in graph.operations)
+    return graph.subgraphs == 1 and not any(
+        "LSTM" in one.kind or "RNN" in one.kind for one in graph.operations
+    )
 
 
 def with_ranges(tflite: bytes, batches) -> bytes:
