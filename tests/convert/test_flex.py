@@ -40,6 +40,18 @@ def test_a_file_that_cannot_be_run_here_is_proven_by_nothing(model, quantization
         predict(tflite, np.zeros((1, 4), np.float32))
 
 
+class Powers(keras.layers.Layer):
+    def call(self, x):
+        return keras.ops.fori_loop(0, 3, lambda _, sum_: sum_ * keras.ops.linalg.det(x)[:, None, None], x)
+
+
+def test_one_inside_a_loop_is_found_too():
+    model = keras.Sequential([keras.Input((2, 2)), Powers()])
+    record = tf_wgsef.convert(model, allow_flex=True, force=True).record
+    assert "WHILE" in record.contents.operators and record.contents.flex == ("FlexMatrixDeterminant",)
+    assert record.parity is None
+
+
 def test_a_model_that_needs_none_is_proven_as_ever():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     plain, allowed = tf_wgsef.convert(model), tf_wgsef.convert(model, allow_flex=True)
