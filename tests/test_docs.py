@@ -161,10 +161,11 @@ def test_the_settings_of_comparing_are_settings(tmp_path):
 
 def test_the_examples_of_deploying_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    whole, proof = blocks("docs/deploying.md")
+    whole, proof, memory = blocks("docs/deploying.md")
     names = {}
     exec(compile(whole, "docs/deploying.md", "exec"), names)  # noqa: S102
     exec(compile(proof, "docs/deploying.md", "exec"), names)  # noqa: S102
+    exec(compile(memory, "docs/deploying.md", "exec"), names)  # noqa: S102
     assert (tmp_path / "deployed" / "model_int8.tflite").read_bytes() == names["done"].files["int8"]
     assert names["record"].contents.operators["DEQUANTIZE"] == 1
     assert "integers only" in capsys.readouterr().out

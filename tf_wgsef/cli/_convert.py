@@ -43,12 +43,19 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="write the file even if it does not compute what the model does"
     )
+    parser.add_argument(
+        "--allow-flex",
+        action="store_true",
+        help="let the file hold TensorFlow's own operators (Flex); LiteRT cannot run them, so nothing is "
+        "proven of such a file, and it is written only with --force",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the output files")
 
 
 def run(arguments, out, err) -> dict:
     """Converts the model and prints what the file holds and its difference to the model."""
     from tf_wgsef.errors import InputError
+    from tf_wgsef.memory import use_little_memory
     from tf_wgsef.output_files import check_new_file
 
     for path, ending in ((arguments.output, ".tflite"), (arguments.c_array, ".h")):
@@ -60,6 +67,7 @@ def run(arguments, out, err) -> dict:
     if arguments.train:
         raise InputError("Expected --train with --quantization aware only. Received: it without.")
     quantization = parse_quantization(arguments.quantization)
+    use_little_memory()
     with err.status("Loading Keras and TensorFlow"):
         from tf_wgsef.convert import convert
         from tf_wgsef.workflows._files import load_inputs, load_json, load_keras_model, load_labelled
@@ -78,6 +86,7 @@ def run(arguments, out, err) -> dict:
             test=test,
             metadata=metadata,
             force=arguments.force,
+            allow_flex=arguments.allow_flex,
         )
     _write(tflite, arguments)
     out.print(tflite.report(), markup=False, highlight=False)
@@ -91,12 +100,13 @@ def _train_and_write(arguments, out, err) -> dict:
 
     from tf_wgsef.errors import InputError
 
-    others = ("calibration", "sparse", "force")
-    given = [f"--{name}" for name in others if getattr(arguments, name)]
+    others = ("calibration", "sparse", "force", "allow_flex")
+    names = {name: f"--{name.replace('_', '-')}" for name in others}
+    given = [names[name] for name in others if getattr(arguments, name)]
     if given or not arguments.train:
         raise InputError(
             f"Expected --train with arrays x and y for --quantization aware, and none of "
-            f"{', '.join(f'--{name}' for name in others)}. Received: {' '.join(given) or 'no --train'}."
+            f"{', '.join(names.values())}. Received: {' '.join(given) or 'no --train'}."
         )
     with err.status("Loading Keras and TensorFlow"):
         from tf_wgsef.convert.aware import convert_aware
@@ -171,11 +181,10 @@ def _write(tflite, arguments) -> None:
 
 def _values(tflite, arguments) -> dict:
     record = tflite.record
+    figures = ("max_abs_diff", "output_range", "top1_agreement")
     return {
         "output": arguments.output,
         "bytes": len(tflite),
-        "max_abs_diff": record.parity.max_abs_diff,
-        "output_range": record.parity.output_range,
-        "top1_agreement": record.parity.top1_agreement,
+        **{name: getattr(record.parity, name, None) for name in figures},
         **record.to_dict(),
     }

@@ -46,12 +46,15 @@ def add_arguments(parser) -> None:
 
 def run(arguments, out, err) -> dict:
     """Deploys the model and prints what went and one line per file."""
+    from tf_wgsef.memory import use_little_memory
     from tf_wgsef.output_files import check_new_folder
 
     check_new_folder(arguments.output, overwrite=arguments.overwrite)
     check_device_options([arguments.target], arguments)
     target = open_target(arguments.target, arguments)
     modes = [parse_quantization(text) for text in arguments.quantization or ()]
+    if arguments.no_latency:  # it would show in the times
+        use_little_memory()
     with err.status("Loading Keras and TensorFlow"):
         from tf_wgsef.workflows import deploy
         from tf_wgsef.workflows._files import load_inputs, load_json, load_keras_model, load_labelled

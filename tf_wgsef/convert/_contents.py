@@ -68,8 +68,8 @@ class FileContents:
         bytes: its size.
         sha256: its hash.
         operators: {kind: how often}, most frequent first.
-        custom: operators that are no builtins; names that start with Flex are TensorFlow's own, which
-            LiteRT lacks.
+        custom: operators that are no builtins, also inside loops and branches; names that start with Flex are
+            TensorFlow's own, which LiteRT lacks.
         integer_only: whether no operation computes with floats.
         inputs: of the signature.
         outputs: of the signature.
@@ -91,6 +91,11 @@ class FileContents:
     sections: dict[str, int]
     arena_bytes: int | None
     metadata: dict | None
+
+    @property
+    def flex(self) -> tuple[str, ...]:
+        """TensorFlow's own operators, such as ``FlexMatrixDeterminant``: only the Flex delegate runs them."""
+        return tuple(name for name in self.custom if name.startswith("Flex"))
 
     def to_dict(self) -> dict:
         """Returns the contents as JSON types."""
@@ -120,7 +125,7 @@ def read_contents(tflite) -> FileContents:
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         operators=dict(counts.most_common()),
-        custom=tuple(dict.fromkeys(one.kind for one in graph.operations if one.custom)),
+        custom=graph.custom,
         integer_only=not any(_computes_in_float(one, graph) for one in graph.operations),
         inputs=tuple(_port(name, graph.tensors[i]) for name, i in graph.inputs.items()),
         outputs=tuple(_port(name, graph.tensors[i]) for name, i in graph.outputs.items()),

@@ -10,6 +10,8 @@ from tf_wgsef.validation import check_non_negative, check_positive_int
 from ._contents import read_contents
 from ._exporter import export_tflite
 from ._flat import check_backend, check_finite_weights, flat_model
+from ._flex import check_flex, unproven
+from ._memory import give_back
 from ._metadata import check_metadata, weights_hash, write_metadata
 from ._options import Quantization, check_quantization
 from ._parity import SAMPLES, Proof, prove
@@ -32,6 +34,7 @@ def convert(
     metadata: Mapping | None = None,
     tolerance: float | None = None,
     force: bool = False,
+    allow_flex: bool = False,
 ) -> TFLiteFile:
     """Converts a Keras model to a ``.tflite`` file and proves that the file computes the same.
 
@@ -68,6 +71,9 @@ def convert(
             default: see ``parity`` and ``accuracy`` for their figures.
         force: whether to return a file that computes something else, with the reason in its record. A file
             that gives NaN or infinity is refused in any case.
+        allow_flex: whether the file may hold TensorFlow's own operators (``record.contents.flex``), for a
+            runtime that has the Flex delegate. LiteRT has not, so such a file is compared with nothing, and
+            returned only with ``force=True``. Not with calibration.
 
     Returns:
         the bytes of the file, with a ``ConversionRecord`` in ``.record``.
@@ -84,6 +90,7 @@ def convert(
     from tf_wgsef.graph import check_keras_model  # here, since reading a file needs no Keras
 
     asked = check_quantization(quantization, io, sparse)
+    check_flex(allow_flex, asked.calibrated, quantization)
     check_positive_int("calibration_samples", calibration_samples)
     check_positive_int("batch_size", batch_size)
     tolerance = asked.tolerance if tolerance is None else tolerance
@@ -98,18 +105,27 @@ def convert(
     arrays, labels = _check_data(stream, test, specs)
     quantization = quantization if isinstance(quantization, str) else dict(quantization)
     notes |= {"quantization": quantization, "source_sha256": weights_hash(model)}
-    content = write_metadata(_export(flat, specs, asked, stream, batch_size), notes)
+    tflite = _export(flat, specs, asked, stream, batch_size, allow_flex)
     if asked.calibrated:
         _check_varies(stream)
-    proof = prove(flat, specs, content, arrays, labels, quantization=str(quantization), tolerance=tolerance)
+    give_back(flat)
+    content = write_metadata(tflite, notes)
+    del tflite
+    contents = read_contents(content)
+    if contents.flex:
+        proof = unproven(contents.flex)
+    else:
+        mode = str(quantization)
+        proof = prove(flat, specs, content, arrays, labels, quantization=mode, tolerance=tolerance)
     if proof.problem and not force:
         raise ConversionError(f"{proof.problem} With force=True it is returned all the same.")
-    return TFLiteFile(content, _record(content, quantization, asked, proof, stream))
+    return TFLiteFile(content, _record(content, contents, quantization, asked, proof, stream))
 
 
-def _export(flat, specs, asked: Quantization, stream, batch_size) -> bytes:
+def _export(flat, specs, asked: Quantization, stream, batch_size, allow_flex) -> bytes:
+    options = {"quantization": asked, "samples": stream, "batch_size": batch_size, "allow_flex": allow_flex}
     try:
-        return export_tflite(flat, specs, quantization=asked, samples=stream, batch_size=batch_size)
+        return export_tflite(flat, specs, **options)
     except OSError as error:
         raise ConversionError(
             f"Expected room for a copy of the model in the folder for temporary files. Received: "
@@ -117,10 +133,10 @@ def _export(flat, specs, asked: Quantization, stream, batch_size) -> bytes:
         ) from error
 
 
-def _record(content: bytes, quantization, asked: Quantization, proof: Proof, stream) -> ConversionRecord:
+def _record(content: bytes, contents, quantization, asked: Quantization, proof: Proof, stream):
     return ConversionRecord(
         quantization=quantization,
-        contents=read_contents(content),
+        contents=contents,
         parity=proof.parity,
         accuracy=proof.accuracy,
         keras_accuracy=proof.keras_accuracy,

@@ -14,11 +14,15 @@ import tempfile
 from tf_wgsef.errors import ConversionError, WGSEFError
 
 from ._flat import output_names
+from ._flex import flex_refused
+from ._memory import give_back, is_large
 from ._mixed import convert_mixed
+from ._options import Quantization
 from ._quiet import quiet
+from ._two_steps import fits_two_steps, quantized, with_ranges
 
 
-def export_tflite(flat, specs, *, quantization, samples, batch_size) -> bytes:
+def export_tflite(flat, specs, *, quantization, samples, batch_size, allow_flex=False) -> bytes:
     """Returns the ``.tflite`` file of a model.
 
     Args:
@@ -27,6 +31,7 @@ def export_tflite(flat, specs, *, quantization, samples, batch_size) -> bytes:
         quantization: a ``Quantization``.
         samples: a ``SampleStream`` to calibrate with, where the mode needs it.
         batch_size: the fixed batch of the file.
+        allow_flex: whether the file may hold TensorFlow's own operators.
 
     Raises:
         ConversionError: if TensorFlow cannot convert the model; it names the operation to blame.
@@ -37,21 +42,41 @@ def export_tflite(flat, specs, *, quantization, samples, batch_size) -> bytes:
         try:
             with tempfile.TemporaryDirectory(prefix="tf_wgsef_") as folder:
                 _save(flat, specs, folder, batch_size, loops=not quantization.calibrated)
-                converter = _converter(folder, quantization, samples, batch_size)
-                if quantization.layers:
-                    return convert_mixed(converter, flat, quantization)
-                return converter.convert()
+                if quantization.mode == "int8" and is_large(flat):
+                    tflite = _convert_in_two_steps(flat, folder, quantization, samples, batch_size)
+                    if tflite is not None:
+                        return tflite
+                return _convert(flat, folder, quantization, samples, batch_size, allow_flex)
         except (WGSEFError, OSError):
             raise
         except Exception as error:
             if os.strerror(errno.ENOSPC) in str(error):  # TensorFlow has an error of its own for it
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), tempfile.gettempdir()) from error
             # The converter's own error class is not public; nothing is swallowed here.
-            raise ConversionError(
-                f"Expected a model that converts to .tflite. Received: model={flat.name!r}, "
-                f"which TensorFlow's converter refuses: {_reason(error, printed())}. "
-                f"Replace that operation."
-            ) from error
+            raise (flex_refused(flat.name, str(error)) or _refused(flat.name, error, printed())) from error
+
+
+def _refused(name, error, printed) -> ConversionError:
+    return ConversionError(
+        f"Expected a model that converts to .tflite. Received: model={name!r}, which TensorFlow's converter "
+        f"refuses: {_reason(error, printed)}. Replace that operation."
+    )
+
+
+def _convert(flat, folder, quantization, samples, batch_size, allow_flex=False) -> bytes:
+    converter = _converter(folder, quantization, samples, batch_size, allow_flex)
+    give_back(flat)  # the converter has loaded all variables, to look at names
+    return convert_mixed(converter, flat, quantization) if quantization.layers else converter.convert()
+
+
+def _convert_in_two_steps(flat, folder, quantization, samples, batch_size) -> bytes | None:
+    """Returns the int8 file, or None if the ranges cannot be read off the float file."""
+    tflite = _convert(flat, folder, Quantization("none", "float32"), None, batch_size)
+    if not fits_two_steps(tflite):
+        return None
+    tflite = with_ranges(tflite, _calibration_batches(samples, batch_size))
+    give_back(flat)
+    return quantized(tflite, flat, quantization)
 
 
 def _save(flat, specs, folder, batch_size, loops):
@@ -96,7 +121,7 @@ def _check_no_loop(flat, serve):
         )
 
 
-def _converter(folder, quantization, samples, batch_size):
+def _converter(folder, quantization, samples, batch_size, allow_flex):
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -107,6 +132,8 @@ def _converter(folder, quantization, samples, batch_size):
     converter.optimizations = optimizations + ([tf.lite.Optimize.DEFAULT] if mode != "none" else [])
     if mode == "float16":
         converter.target_spec.supported_types = [tf.float16]
+    if allow_flex:
+        converter.target_spec.supported_ops = [operators.TFLITE_BUILTINS, operators.SELECT_TF_OPS]
     if quantization.calibrated:
         converter.representative_dataset = lambda: _calibration_batches(samples, batch_size)
         # Integer kernels only. What has none is an error, but for NEG, which stays in float: see the record.

@@ -3,7 +3,6 @@
 import numpy as np
 
 from tf_wgsef.errors import ConversionError, InputError
-from tf_wgsef.graph import in_float32
 
 from ._signature import unique_names
 
@@ -22,6 +21,8 @@ def flat_model(model):
         model: a functional or Sequential Keras model, built.
     """
     import keras
+
+    from tf_wgsef.graph import in_float32  # here, since reading a file needs no Keras
 
     model = in_float32(model)
     # With a name given, Keras's counter of automatic names does not move.

@@ -14,11 +14,11 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.validation import is_finite_number
 
 from ._schema import Graph, read_buffer, read_graph
-from ._standard_metadata import LABELS_FILE, STANDARD_NAME, standard_metadata, with_labels
+from ._standard_metadata import LABELS_FILE, STANDARD_NAME, standard_metadata
+from ._write_model import write_model
 
 NAME = "tf_wgsef"
 _LIMIT = 1 << 24
-_ALIGNMENT = 16
 
 
 def weights_hash(model) -> str:
@@ -89,18 +89,14 @@ def write_metadata(tflite: bytes, metadata: dict) -> bytes:
     if "labels" in metadata or "normalization" in metadata:
         entries[STANDARD_NAME] = standard_metadata(read_graph(tflite), metadata)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
-    kept = [one for one in model.metadata or [] if _name(one) not in entries]
-    model.metadata = kept
+    model.metadata = [one for one in model.metadata or [] if _name(one) not in entries]
     for name, content in entries.items():
         buffer, entry = schema.BufferT(), schema.MetadataT()
         buffer.data = np.frombuffer(content, np.uint8)
         entry.name, entry.buffer = name, len(model.buffers)
         model.buffers.append(buffer)
         model.metadata.append(entry)
-    # With room for all, the builder never grows, which would copy everything.
-    room = sum(map(len, entries.values())) + _ALIGNMENT * len(model.buffers)
-    packed = _pack(model, len(tflite) + len(tflite) // 8 + room + 4096)
-    return with_labels(packed, metadata["labels"]) if "labels" in metadata else packed
+    return write_model(model, labels=metadata.get("labels"))
 
 
 def read_metadata(tflite, graph: Graph | None = None) -> dict | None:
@@ -133,19 +129,6 @@ def read_metadata(tflite, graph: Graph | None = None) -> dict | None:
             f"({type(error).__name__}: {str(error)[:100]}). Convert the model again."
         ) from error
     return found
-
-
-def _pack(model, room: int) -> bytes:
-    import flatbuffers
-
-    class Aligned(flatbuffers.Builder):
-        def StartVector(self, elemSize, numElems, alignment):  # noqa: N802, N803
-            # Of single bytes are the buffers only; the generated code forgets their alignment.
-            return super().StartVector(elemSize, numElems, _ALIGNMENT if elemSize == 1 else alignment)
-
-    builder = Aligned(room)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def _name(entry) -> str:

@@ -28,7 +28,7 @@ def convert_mixed(converter, flat, quantization) -> bytes:
     """
     import tensorflow as tf
 
-    _check_patterns(flat, quantization)
+    check_patterns(flat, quantization)
     debug = tf.lite.experimental
     integer_io = quantization.io != "float32"
     options = debug.QuantizationDebugOptions(fully_quantize=integer_io)
@@ -41,11 +41,30 @@ def convert_mixed(converter, flat, quantization) -> bytes:
     return debugger.get_nondebug_quantized_model()
 
 
+def check_patterns(flat, quantization) -> None:
+    """Raises if a pattern fits no layer.
+
+    Args:
+        flat: the Keras model.
+        quantization: a ``Quantization`` with ``layers``.
+
+    Raises:
+        InputError: naming the pattern.
+    """
+    paths = layer_paths(flat)
+    for pattern in quantization.layers:
+        if not any(fits(pattern, path) for path in paths):
+            raise InputError(
+                f"Expected patterns that fit layers of the model. Received: {pattern!r}, which fits none of: "
+                f"{', '.join(paths)}."
+            )
+
+
 def float_operations(tflite, flat, quantization) -> list[str]:
     """Returns the names of the output tensors of the operations that stay in float.
 
     Args:
-        tflite: the calibrated file.
+        tflite: the float file, calibrated or not.
         flat: the Keras model.
         quantization: a ``Quantization`` with ``layers``.
     """
@@ -73,13 +92,3 @@ def _layers(name, known):
         scopes = [re.sub(r"_\d+$", "", scope) for scope in part.split("/")[1:-1]]
         paths = ("/".join(scopes[:depth]) for depth in range(len(scopes), 0, -1))
         yield from itertools.islice((path for path in paths if path in known), 1)
-
-
-def _check_patterns(flat, quantization):
-    paths = layer_paths(flat)
-    for pattern in quantization.layers:
-        if not any(fits(pattern, path) for path in paths):
-            raise InputError(
-                f"Expected patterns that fit layers of the model. Received: {pattern!r}, which fits none of: "
-                f"{', '.join(paths)}."
-            )

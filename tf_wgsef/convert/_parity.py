@@ -53,13 +53,13 @@ class Proof:
     """What was found of a fresh file.
 
     Attributes:
-        parity: how far it is from the Keras model.
+        parity: how far it is from the Keras model; None if it cannot be run here.
         accuracy: share of labelled samples that it gets right on LiteRT; None without labels.
         keras_accuracy: share that the Keras model gets right.
         problem: why the file should not be used; None if it may be.
     """
 
-    parity: Parity
+    parity: Parity | None
     keras_accuracy: float | None
     accuracy: float | None
     problem: str | None

@@ -14,7 +14,8 @@ class ConversionRecord:
     Attributes:
         quantization: what was asked for: a mode, or a dict of modes by layer pattern.
         contents: what the file holds, see ``FileContents``.
-        parity: how far it is from the Keras model, on the samples of ``test`` or ``calibration``, or random.
+        parity: how far it is from the Keras model, on samples of ``test`` or ``calibration``, or random; None
+            for a file with Flex operators, which cannot be run here.
         accuracy: share of the ``test`` samples that the file gets right on LiteRT; None without them.
         keras_accuracy: share that the Keras model gets right.
         sparse_layers: with ``sparse=True``, the convolutions and dense layers, and which of them are stored
@@ -27,7 +28,7 @@ class ConversionRecord:
 
     quantization: str | dict[str, str]
     contents: FileContents
-    parity: Parity
+    parity: Parity | None
     accuracy: float | None = None
     keras_accuracy: float | None = None
     sparse_layers: tuple[SparseLayer, ...] = ()
@@ -49,7 +50,7 @@ class ConversionRecord:
             f"operators: {operators}",
             *(f"input {one}" for one in contents.inputs),
             *(f"output {one}" for one in contents.outputs),
-            f"compared with the Keras model: {self.parity}",
+            f"compared with the Keras model: {self.parity or 'not at all'}",
         ]
         if self.accuracy is not None:
             lines.append(f"accuracy {self.accuracy:.2%} on LiteRT, {self.keras_accuracy:.2%} in Keras")

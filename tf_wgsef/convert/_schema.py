@@ -74,6 +74,7 @@ class Graph:
         subgraphs: number of graphs; more than one with loops or branches.
         buffers: bytes of each buffer.
         metadata: {name: number of the buffer}.
+        custom: operations of all graphs that are no builtins of the runtime.
     """
 
     tensors: tuple[Tensor, ...]
@@ -83,6 +84,7 @@ class Graph:
     subgraphs: int
     buffers: tuple[int, ...]
     metadata: dict[str, int]
+    custom: tuple[str, ...]
 
 
 def operations(tflite) -> tuple[Operation, ...]:
@@ -160,6 +162,7 @@ def _read(model) -> Graph:
         subgraphs=model.SubgraphsLength(),
         buffers=sizes,
         metadata=metadata,
+        custom=tuple(dict.fromkeys(kind for kind, custom in codes if custom)),
     )
 
 

@@ -49,18 +49,32 @@ def standard_metadata(graph: Graph, metadata: dict) -> bytes:
     return bytes(builder.Output())
 
 
-def with_labels(tflite: bytes, labels: list[str]) -> bytes:
-    """Returns the file with the labels in a zip archive at its end, where runtimes do not look.
+def labels_archive(labels: list[str], *, start: int) -> bytes:
+    """Returns a zip archive of the labels for the end of a file, where runtimes do not look.
 
     Args:
-        tflite: the file.
         labels: one line each.
+        start: the length of the file before it.
     """
-    buffer = io.BytesIO(tflite)
-    with zipfile.ZipFile(buffer, "a") as archive:
+    buffer = _At(start)
+    with zipfile.ZipFile(buffer, "w") as archive:
         # With a fixed date: the same model gives the same file.
         archive.writestr(zipfile.ZipInfo(LABELS_FILE), "\n".join(labels) + "\n")
     return buffer.getvalue()
+
+
+class _At(io.BytesIO):
+    """A file of which the first ``start`` bytes are elsewhere."""
+
+    def __init__(self, start: int):
+        super().__init__()
+        self._start = start
+
+    def tell(self) -> int:
+        return super().tell() + self._start
+
+    def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
+        return super().seek(place - self._start if whence == io.SEEK_SET else place, whence) + self._start
 
 
 def _units(builder, normalization):

@@ -20,8 +20,8 @@ class Recipe:
         epochs: in all, before and after the cut.
         batch: batch size.
         learning_rate: of SGD with Nesterov momentum 0.9, at the start of each cosine.
-        weight_decay: of all weights, decoupled: each step takes rate · decay of a weight. With momentum m, L2 of
-            strength w in the gradient takes rate · w / (1 - m) in the long run: the usual 5e-4 is 5e-3 here.
+        weight_decay: of all weights, decoupled: a step takes rate · decay of a weight. With momentum m, L2
+            of strength w in the gradient takes rate · w / (1 - m) in the end: the usual 5e-4 is 5e-3 here.
         augment: whether images are shifted by up to 4 pixels and mirrored.
     """
 

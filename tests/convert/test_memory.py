@@ -1,0 +1,140 @@
+"""How much memory a conversion takes, and that what saves it changes nothing."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tracemalloc
+
+import keras
+import numpy as np
+import pytest
+
+import tf_wgsef
+from tf_wgsef.convert import _memory, predict
+from tf_wgsef.convert._metadata import write_metadata
+from tf_wgsef.convert._schema import read_buffer, read_graph
+from tf_wgsef.convert._two_steps import fits_two_steps, with_ranges
+from tf_wgsef.convert._write_model import write_model
+from tf_wgsef.memory import give_back_memory, use_little_memory
+
+L = keras.layers
+BENCHMARK = pathlib.Path(__file__).parents[2] / "benchmarks" / "conversion_memory.py"
+
+
+@pytest.fixture
+def all_are_large(monkeypatch):
+    monkeypatch.setattr(_memory, "LARGE", 0)
+
+
+@pytest.fixture(scope="module")
+def residual():
+    """A model whose sums TensorFlow computes over one of their terms."""
+    keras.utils.set_random_seed(0)
+    x = i = keras.Input((6, 16))
+    x = L.LayerNormalization()(L.MultiHeadAttention(2, 8, name="attention")(x, x) + x)
+    return keras.Model(i, L.Dense(5, activation="softmax", name="head")(L.Flatten()(x)))
+
+
+def _values(count=40):
+    return np.random.default_rng(0).normal(size=(count, 6, 16)).astype("float32")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="VmHWM is Linux's")
+def test_a_process_that_converts_holds_at_most_six_times_the_model():
+    command = [sys.executable, str(BENCHMARK), "--child", "small", "int8", "command"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1])["times"] <= 6
+
+
+def test_metadata_takes_one_more_file():
+    from ai_edge_litert import schema_py_generated as schema
+
+    small = tf_wgsef.convert(keras.Sequential([keras.Input((4,)), L.Dense(2)]))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytes(small), 0))
+    entry, buffer, content = schema.MetadataT(), schema.BufferT(), np.ones(1 << 24, np.uint8)
+    entry.name, entry.buffer, buffer.data = "large", len(model.buffers), content
+    model.metadata.append(entry)
+    model.buffers.append(buffer)
+    large = write_model(model)
+    tracemalloc.start()
+    told = write_metadata(large, {"labels": ["a", "b"], "sparsity": 0.5})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.1 * len(told)
+    np.testing.assert_array_equal(predict(told, np.ones((3, 4))), predict(small, np.ones((3, 4))))
+    assert read_buffer(told, read_graph(told).metadata["large"]) == content.tobytes()
+
+
+@pytest.mark.parametrize("io", ["int8", "float32"])
+def test_int8_in_two_steps_is_what_tensorflow_makes(digits, io, all_are_large, monkeypatch):
+    model, (x, _), test = digits
+    options = {"quantization": "int8", "calibration": x, "io": io, "test": test}
+    steps = tf_wgsef.convert(model, **options)
+    monkeypatch.undo()
+    whole = tf_wgsef.convert(model, **options)
+    one, other = read_graph(steps), read_graph(whole)
+    assert [a.kind for a in one.operations] == [a.kind for a in other.operations]
+    assert list(one.inputs) == list(other.inputs) and list(one.outputs) == list(other.outputs)
+    for a, b in zip(one.tensors, other.tensors, strict=True):
+        assert (a.name, a.shape, a.dtype, a.zero_points) == (b.name, b.shape, b.dtype, b.zero_points)
+        np.testing.assert_allclose(a.scales, b.scales, rtol=1e-6)
+        assert a.stored == b.stored
+        if a.stored:
+            assert read_buffer(steps, a.buffer) == read_buffer(whole, b.buffer)
+    assert steps.record.contents.integer_only == whole.record.contents.integer_only
+    assert abs(steps.record.accuracy - whole.record.accuracy) < 0.01
+
+
+def test_ranges_are_those_of_keras_where_a_sum_is_computed_in_place(residual):
+    x = _values()
+    told = with_ranges(bytes(tf_wgsef.convert(residual)), [{residual.inputs[0].name: one[None]} for one in x])
+    from ai_edge_litert import schema_py_generated as schema
+
+    tensors = schema.ModelT.InitFromObj(schema.Model.GetRootAs(told, 0)).subgraphs[0].tensors
+    inner = keras.Model(residual.inputs, residual.get_layer("attention").output)(x).numpy()
+    found = [
+        (one.quantization.min[0], one.quantization.max[0])
+        for one in tensors
+        if b"attention_output" in one.name and one.quantization.min is not None
+    ]
+    assert any(np.allclose(pair, (inner.min(), inner.max()), rtol=1e-4) for pair in found)
+
+
+def test_layers_differ_in_two_steps_too(residual, all_are_large):
+    tflite = tf_wgsef.convert(residual, quantization={"*": "int8", "head": "float"}, calibration=_values())
+    graph = read_graph(tflite)
+    dense = [graph.tensors[a.inputs[1]].dtype for a in graph.operations if a.kind == "FULLY_CONNECTED"]
+    assert dense[-1] == "float32" and "int8" in dense
+    with pytest.raises(tf_wgsef.errors.InputError, match="fits none of"):
+        tf_wgsef.convert(residual, quantization={"*": "int8", "nose": "float"}, calibration=_values())
+
+
+def test_bad_calibration_is_told_of_in_two_steps_too(residual, all_are_large):
+    x = _values()
+    x[30, 0, 0] = np.nan
+    with pytest.raises(tf_wgsef.errors.InputError, match="calibration"):
+        tf_wgsef.convert(residual, quantization="int8", calibration=(x[i : i + 8] for i in range(0, 40, 8)))
+
+
+def test_graphs_inside_are_left_to_tensorflow(residual):
+    loop = keras.Sequential([keras.Input((6, 4)), L.LSTM(3)])
+    assert fits_two_steps(tf_wgsef.convert(residual)) and not fits_two_steps(tf_wgsef.convert(loop))
+
+
+def test_only_a_process_without_tensorflow_is_set_up(monkeypatch):
+    monkeypatch.delenv("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", raising=False)
+    use_little_memory()
+    give_back_memory()
+    code = (
+        "import os, sys; from tf_wgsef.memory import use_little_memory; {}; use_little_memory(); "
+        "print(dict(os.environ))"
+    )
+    found = [
+        "TF_ONEDNN_USE_SYSTEM_ALLOCATOR"
+        in subprocess.run(
+            [sys.executable, "-c", code.format(before)], capture_output=True, text=True, check=True
+        ).stdout
+        for before in ("pass", "sys.modules['tensorflow'] = sys")
+    ]
+    assert found == [True, False]

@@ -1,0 +1,111 @@
+"""int8 files of large models, in two steps: the float file first, then its quantization.
+
+TensorFlow's calibrator holds five copies of the float file beside two that it works on. Here LiteRT reads the
+ranges off the float file, they are written into it, and TensorFlow's quantizer takes it from there, as it
+takes its own calibrator's file: through ``tf.lite.experimental.QuantizationDebugger``, the public way to it.
+"""
+
+import numpy as np
+
+from ._mixed import check_patterns, float_operations
+from ._schema import read_graph
+from ._write_model import write_model
+
+
+def fits_two_steps(tflite) -> bool:
+    """Returns whether all activations of a float file can be seen from outside.
+
+    Those of further graphs cannot, nor those inside fused recurrent operations.
+
+    Args:
+        tflite: the file.
+    """
+    graph = read_graph(tflite)
+    return graph.subgraphs == 1 and not any(
+        "LSTM" in one.kind or "RNN" in one.kind for one in graph.operations
+    )
+
+
+def with_ranges(tflite: bytes, batches) -> bytes:
+    """Returns a float file with the ranges of its activations where TensorFlow's calibrator leaves them.
+
+    Args:
+        tflite: the file; of one graph.
+        batches: dicts of arrays by input name, of the batch of the file.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    ranges = _ranges(tflite, batches)
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
+    for number, (low, high) in ranges.items():
+        found = schema.QuantizationParametersT()
+        found.min, found.max = [low], [high]
+        model.subgraphs[0].tensors[number].quantization = found
+    return write_model(model)
+
+
+def quantized(calibrated: bytes, flat, quantization) -> bytes:
+    """Returns the int8 file.
+
+    Args:
+        calibrated: from ``with_ranges``.
+        flat: the Keras model.
+        quantization: a ``Quantization`` of mode "int8".
+
+    Raises:
+        InputError: if a pattern of layers fits none, or no operation of the file.
+    """
+    import tensorflow as tf
+
+    floats = None
+    if quantization.layers:
+        check_patterns(flat, quantization)
+        floats = float_operations(calibrated, flat, quantization)
+    debug = tf.lite.experimental
+    options = debug.QuantizationDebugOptions(
+        fully_quantize=quantization.io != "float32", denylisted_nodes=floats
+    )
+    # It takes a model from a converter only, and tries it at once: a small one, in whose place ours is put.
+    debugger = debug.QuantizationDebugger(converter=_small_converter(), debug_options=options)
+    debugger.calibrated_model = calibrated
+    return debugger.get_nondebug_quantized_model()
+
+
+def _ranges(tflite: bytes, batches) -> dict[int, tuple[float, float]]:
+    """Returns the least and the largest value of each float activation."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    graph = read_graph(tflite)
+    made = [*graph.inputs.values(), *(i for one in graph.operations for i in one.outputs)]
+    numbers = [i for i in dict.fromkeys(made) if graph.tensors[i].dtype == "float32"]
+    interpreter = Interpreter(
+        model_content=tflite,
+        # Without XNNPACK, which computes several operations as one, and with no tensor over another.
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    ranges = dict.fromkeys(numbers, (np.inf, -np.inf))
+    for batch in batches:
+        for name, number in graph.inputs.items():
+            interpreter.set_tensor(number, batch[name])
+        interpreter.invoke()
+        for number in numbers:
+            values, (low, high) = interpreter.get_tensor(number), ranges[number]
+            ranges[number] = (min(low, float(values.min())), max(high, float(values.max())))
+    return ranges
+
+
+def _small_converter():
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.weights = tf.Variable(np.eye(4, dtype=np.float32))
+    module.serve = tf.function(
+        lambda x: tf.matmul(x, module.weights), input_signature=[tf.TensorSpec((1, 4))], autograph=False
+    )
+    serve = module.serve.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([serve], module)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: [[np.ones((1, 4), np.float32)]]
+    return converter
