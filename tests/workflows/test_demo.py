@@ -72,7 +72,7 @@ def test_ctrl_c_in_training_saves_what_was_trained(tmp_path):
     time.sleep(3)
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 1, stderr
+    assert process.returncode == 130, stderr
     last = stderr.strip().splitlines()[-1]
     assert last.startswith("tf-wgsef: Interrupted; what was trained so far is saved as"), stderr
     assert "Traceback" not in stderr
