@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import tf_wgsef
-from tests import models
 from tf_wgsef.cli import parse, run
 from tf_wgsef.convert import predict, read_metadata, weights_hash
 from tf_wgsef.errors import ConversionError, InputError
@@ -19,16 +18,6 @@ from tf_wgsef.output_files import new_file
 
 def call(*arguments):
     return run(parse(["tf-wgsef", *map(str, arguments)]))
-
-
-@pytest.fixture(scope="module")
-def sparse():
-    """Half of the groups are zero; with data and the classes that it gives them."""
-    model = models.randomize(models.lenet())
-    groups = tf_wgsef.build_groups(model)
-    groups.scale(model, np.arange(groups.num_groups) % 2)
-    x = np.random.default_rng(0).normal(size=(40, 20, 20, 1)).astype("float32")
-    return model, x, np.argmax(model.predict(x, verbose=0), -1)
 
 
 @pytest.fixture(scope="module")

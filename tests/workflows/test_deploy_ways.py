@@ -29,16 +29,6 @@ def call(*arguments):
     return run(parse(["tf-wgsef", *map(str, arguments)]))
 
 
-@pytest.fixture(scope="module")
-def sparse():
-    """Half of the groups are zero; with data and the classes that it gives them."""
-    model = models.randomize(models.lenet())
-    groups = tf_wgsef.build_groups(model)
-    groups.scale(model, np.arange(groups.num_groups) % 2)
-    x = np.random.default_rng(0).normal(size=(40, 20, 20, 1)).astype("float32")
-    return model, x, np.argmax(model.predict(x, verbose=0), -1)
-
-
 def pointwise():
     """A chain of 1×1 convolutions that sparse kernels would take; nine of ten weights are zero."""
     keras.utils.set_random_seed(0)
