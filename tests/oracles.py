@@ -47,6 +47,24 @@ def wgsef_factors(norms, step, weights, k, *, debias):
     return np.divide(u, total, out=np.ones_like(u), where=total > 0)
 
 
+def gradual_budget(progress, steps, k, total, *, until=0.8, pace=5.0):
+    """Step and budget of the debiased WGSEF at ``progress`` of a ramp of so many steps."""
+    slow = min(1.0, pace / steps)
+    if progress <= until:
+        return slow, k + (total - k) * (1 - progress / until) ** 3
+    return slow ** ((1 - progress) / (1 - until)), k
+
+
+def scheduled_factors(progress, steps, k):
+    """Norms of one pool → the factors of the debiased WGSEF at ``progress`` of a ramp of so many steps."""
+
+    def factors(norms):
+        step, budget = gradual_budget(progress, steps, k, len(norms))
+        return wgsef_factors(norms, step, None, budget, debias=True)
+
+    return factors
+
+
 def wgsef_value(norms, weights, k, *, debias):
     """W of math.md §1, or P of §3, one row."""
     norms = np.asarray(norms, dtype="float64")

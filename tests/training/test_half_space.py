@@ -46,16 +46,16 @@ def prox_of(penalty, groups, step):
 
 
 def in_phase_2(rule, penalty, optimizer, **level) -> ProximalModel:
-    """A compiled model three quarters up its ramp, with 4 batches in an epoch."""
+    """A compiled model at the start of the last fifth of its ramp of 50 steps, with 10 in an epoch."""
     sparse = sparse_mlp(optimizer, penalty=PENALTIES[penalty](), update=rule, **level)
-    sparse.begin_ramp(8)
-    sparse.begin_epoch(3, 4)
+    sparse.begin_ramp(10)
+    sparse.begin_epoch(4, 10)
     return sparse
 
 
 def step_of(penalty, batch, rate) -> float:
     """Strength · step size of the batch."""
-    return 1e-3 ** (0.25 - batch / 16) if penalty == "wgsef" else 0.5 * rate
+    return oracles.gradual_budget(0.8 + batch / 50, 50, 3, 8)[0] if penalty == "wgsef" else 0.5 * rate
 
 
 def hspg(epsilon):
@@ -147,8 +147,11 @@ class Constant:
     def __init__(self, step):
         self.step = step
 
-    def step_size(self, progress, learning_rate):
+    def step_size(self, progress, learning_rate, steps):
         return ops.convert_to_tensor(self.step, dtype="float32")
+
+    def room(self, progress):
+        return None
 
 
 def values_of(layers, which) -> list:

@@ -91,16 +91,15 @@ def assert_equal_weights(sparse, plain):
 
 @pytest.mark.parametrize("name", ALL)
 def test_steps_are_keras_own_and_then_the_prox(name):
-    """In the second half of a ramp of 2 epochs with 4 batches each."""
+    """In the second half of a ramp of 2 epochs with 100 batches each."""
     sparse, plain = twins(ALL[name], dict(run_eagerly=True), k=3)
     x, y = data()
     sparse.begin_ramp(4)
-    sparse.begin_epoch(1, 4)
+    sparse.begin_epoch(1, 100)
     for batch in range(3):
         sparse.train_on_batch(x, y)
         plain.train_on_batch(x, y)
-        s = 1e-3 ** (1 - (1 + batch / 4) / 2)
-        scale_groups(plain, lambda norms, s=s: oracles.wgsef_factors(norms, s, None, 3, debias=True))
+        scale_groups(plain, oracles.scheduled_factors(0.5 + batch / 200, 200, 3))
         assert_equal_weights(sparse, plain)
 
 

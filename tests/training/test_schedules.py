@@ -1,16 +1,35 @@
 import numpy as np
 import pytest
 
-from tf_wgsef.training import GeometricRamp, LearningRateStep
+from tests import oracles
+from tf_wgsef.training import GradualBudget, LearningRateStep
+
+PROGRESS = np.linspace(0, 1, 21).astype("float32")
 
 
-@pytest.mark.parametrize("start", [1e-3, 0.2])
-def test_the_ramp_grows_by_the_same_factor_from_start_to_one(start):
-    progress = np.linspace(0, 1, 11).astype("float32")
-    steps = np.array([float(GeometricRamp(start).step_size(p, 0.1)) for p in progress])
-    np.testing.assert_allclose(steps, start ** (1 - progress), rtol=1e-5)
-    assert steps[-1] == 1.0
+@pytest.mark.parametrize("steps", [50, 1000, 39_000])
+@pytest.mark.parametrize("until", [0.5, 0.8])
+def test_the_budget_falls_to_the_levels_and_then_the_step_grows_to_one(steps, until):
+    schedule = GradualBudget(until=until, pace=10.0)
+    for progress in PROGRESS:
+        step, budget = oracles.gradual_budget(progress, steps, 8, 32, until=until, pace=10.0)
+        assert float(schedule.step_size(progress, 0.1, steps)) == pytest.approx(step, rel=2e-5)
+        assert 8 + 24 * float(schedule.room(progress)) == pytest.approx(budget, abs=1e-5)
+
+
+def test_it_ends_with_the_hard_projection_to_the_level_and_begins_with_no_penalty_at_all():
+    schedule = GradualBudget()
+    assert float(schedule.room(0.0)) == 1.0
+    assert float(schedule.room(1.0)) == 0.0
+    assert float(schedule.step_size(1.0, 0.1, 1000)) == 1.0
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_no_step_is_above_one_in_a_short_ramp_or_one_of_unknown_length(steps):
+    found = [float(GradualBudget().step_size(progress, 0.1, steps)) for progress in PROGRESS]
+    assert found == [1.0] * len(PROGRESS)
 
 
 def test_the_learning_rate_is_the_step():
-    assert float(LearningRateStep().step_size(0.3, 0.25)) == 0.25
+    assert float(LearningRateStep().step_size(0.3, 0.25, 100)) == 0.25
+    assert LearningRateStep().room(0.3) is None

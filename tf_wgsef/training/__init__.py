@@ -14,7 +14,7 @@ from ._proximal_model import ProximalModel as ProximalModel
 from ._proximal_step import ProximalState as ProximalState
 from ._proximal_step import ProximalStep as ProximalStep
 from ._regularizer import WGSEFRegularizer as WGSEFRegularizer
-from ._schedules import GeometricRamp as GeometricRamp
+from ._schedules import GradualBudget as GradualBudget
 from ._schedules import LearningRateStep as LearningRateStep
 from ._sparse_prox import SparseProx as SparseProx
 from ._sparsify import sparsify as sparsify

@@ -42,7 +42,9 @@ class Pools:
         moving = level.budget is not None
         self.rows = [_Rows(groups, pools, penalty, moving) for pools in _of_similar_size(level.pools)]
 
-    def solver(self, *, costs=None, budgets=None, metric=None, metric_in_penalty: bool = False) -> "Solver":
+    def solver(
+        self, *, costs=None, budgets=None, metric=None, metric_in_penalty: bool = False, room=None
+    ) -> "Solver":
         """Returns what solves them now.
 
         Args:
@@ -50,8 +52,9 @@ class Pools:
             budgets: the k of each pool in that case, shape (num_pools,).
             metric: D_g of each group, shape (num_groups,); None is the Euclidean metric.
             metric_in_penalty: whether the penalty itself is taken in the metric; see ``Solver``.
+            room: share of what is beyond the level that the penalty's budget leaves, a scalar; None is 0.
         """
-        return Solver(self, costs, budgets, metric, metric_in_penalty)
+        return Solver(self, costs, budgets, metric, metric_in_penalty, room)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Solver:
     budgets: Any
     metric: Any
     metric_in_penalty: bool
+    room: Any = None
 
     @property
     def groups(self) -> GroupSet:
@@ -89,17 +93,17 @@ class Solver:
         """Factor of each group in the penalty's prox; 1 outside all pools."""
         if self.metric is not None and not self.metric_in_penalty:
             step_size = ops.cast(step_size, "float32") / self.metric
-        return self._fill(norms, 1.0, _Rows.factors, step_size)
+        return self._fill(norms, 1.0, _Rows.factors, self.room, step_size)
 
     def gradient(self, norms):
         """What the penalty's gradient multiplies each group by, without the strength; 0 outside all pools."""
-        return self._fill(norms, 0.0, _Rows.gradient_factors)
+        return self._fill(norms, 0.0, _Rows.gradient_factors, self.room)
 
     def best(self, norms):
         """1 for the groups that the level would keep of these, or that are in no pool, else 0."""
-        return self._fill(norms, 1.0, _Rows.best)
+        return self._fill(norms, 1.0, _Rows.best, None)
 
-    def _fill(self, norms, fill: float, solve, *more):
+    def _fill(self, norms, fill: float, solve, room, *more):
         dtype = norms.dtype
         if self.metric is not None and self.metric_in_penalty:
             norms = norms * ops.cast(ops.sqrt(self.metric), dtype)
@@ -108,7 +112,7 @@ class Solver:
         solved = [
             pair
             for rows in self.pools.rows
-            for pair in rows.solve(norms, solve, self.costs, self.budgets, *more)
+            for pair in rows.solve(norms, solve, self.costs, self.budgets, room, *more)
         ]
         runs = all(isinstance(where, range) for where, _ in solved)
         return (_laid_out if runs else _scattered)(solved, self.groups.num_groups, fill, dtype)
@@ -164,13 +168,21 @@ class _Rows:
         """1 for the best groups within the budget, else 0, whatever the penalty."""
         return WGSEF(budgets).factors(rows, 1.0, weights)
 
-    def solve(self, norms, solve, costs, budgets, *more) -> list[tuple]:
+    def solve(self, norms, solve, costs, budgets, room, *more) -> list[tuple]:
         """(groups, what ``solve`` finds for them) of each of these pools, of norms of shape (num_groups,)."""
         weights, limits = self._weights, self._budgets
         if self._moving:
             weights, limits = self._take(costs), ops.take(budgets, self._numbers)
+        if room is not None:
+            limits = limits + room * (self._all(weights) - limits)
         solved = solve(self, self._take(norms), limits, weights, *more)
         return [(where, solved[row, : len(where)]) for row, where in enumerate(self._where)]
+
+    def _all(self, weights):
+        """What all groups of each pool weigh together."""
+        if weights is None:
+            return np.array([len(one) for one in self._where], dtype="float32")
+        return ops.sum(weights, axis=-1)
 
     def _take(self, values):
         """Numbers of all groups as these rows, padded with 0."""

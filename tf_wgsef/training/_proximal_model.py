@@ -22,7 +22,7 @@ from tf_wgsef.training._proximal_state import StateVariables
 from tf_wgsef.training._proximal_step import ProximalStep
 from tf_wgsef.training._regularizer import level_from_regularizers
 from tf_wgsef.training._rule_names import update_rule
-from tf_wgsef.training._schedules import GeometricRamp, LearningRateStep
+from tf_wgsef.training._schedules import GradualBudget, LearningRateStep
 from tf_wgsef.training._strategy import check_same_strategy
 from tf_wgsef.training._update_rules import UpdateRule, begin_epoch, check_rule
 
@@ -106,7 +106,7 @@ class ProximalModel(CustomLoop, keras.Model):
 
     def _prepare_step(self, groups: GroupSet, level: Level) -> None:
         debiased = isinstance(self.penalty, WGSEF) and self.penalty.debias
-        self._schedule = GeometricRamp() if debiased else LearningRateStep()
+        self._schedule = GradualBudget() if debiased else LearningRateStep()
         self._step = ProximalStep(groups, level, self.penalty, self._schedule, self.update)
         self._costs = None if level.budget is None else level.budget.costs(self.model, groups)
         self._state = StateVariables(

@@ -21,7 +21,7 @@ class ProximalStep:
         groups: the groups of the model.
         level: the pools, with their budgets.
         penalty: whose prox is applied; ``with_budget`` gives it each pool's budget.
-        schedule: gives the step size.
+        schedule: gives the step size, and how much room the budget leaves beyond the level.
         rule: what is done with it; the plain prox if None.
     """
 
@@ -59,14 +59,15 @@ class ProximalStep:
         live, mask = ops.convert_to_tensor(state.live), ops.convert_to_tensor(state.mask)
 
         def move():
+            progress = state.progress
             solver = self._pools.solver(
                 costs=state.costs,
                 budgets=state.budgets,
                 metric=None if scales is None else group_metric(members, scales, count),
                 metric_in_penalty=self._schedule.up_to_one,
+                room=self._schedule.room(progress),
             )
-            progress = state.progress
-            step_size = self._schedule.step_size(progress, learning_rate)
+            step_size = self._schedule.step_size(progress, learning_rate, state.steps * state.ramp_epochs)
             after = dataclasses.replace(state, batch=state.batch + 1.0).progress
             seen = Move(values, previous, progress, step_size, carried, learning_rate, after)
             made = self._rule.move(solver, seen)

@@ -1,4 +1,4 @@
-"""How the proximal step grows while training: strength is scheduled, never asked for."""
+"""How the penalty tightens while training: its step, and its budget on the way to the level."""
 
 import dataclasses
 
@@ -6,34 +6,64 @@ from keras import ops
 
 
 @dataclasses.dataclass(frozen=True)
-class GeometricRamp:
-    """The step of the debiased WGSEF: grows geometrically from ``start`` to 1, the hard projection.
+class GradualBudget:
+    """The schedule of the debiased WGSEF: the budget falls to the level's, then the step grows to 1.
 
-    It does not depend on the learning rate: 0 is plain training, 1 keeps exactly the k best groups.
+    While the budget falls, few groups at a time are outside it. With the step s these lose about the share s
+    of their norm in each step, so that they go within 1/s steps: the others take over, and which groups go
+    next is decided by the network as it is then. With a budget that is the level's from the start all choices
+    fall together, as soon as the steps add up to 1, in long training within its first epochs.
+
+    With p the progress of the ramp and T its length in steps, ::
+
+        budget = k + (1 - p/``until``)³ · (all - k)      the cubic of Zhu & Gupta 2017, arXiv:1710.01878
+        s      = min(1, ``pace``/T)                      while p <= ``until``; then geometrically to 1
+
+    The learning rate plays no part, and where the choice falls does not depend on T. Only the cubic is from a
+    paper; the rest is ours, with figures in ``docs/results.md``.
 
     Attributes:
-        start: step at the beginning of the ramp, in (0, 1).
+        until: share of the ramp over which the budget falls, in (0, 1).
+        pace: how often a group that is outside could vanish within the ramp, at least 1.
     """
 
-    start: float = 1e-3
+    until: float = 0.8
+    pace: float = 5.0
     up_to_one = True
 
-    def step_size(self, progress, learning_rate):
-        """Step at ``progress`` in [0, 1], scalar tensors.
+    def step_size(self, progress, learning_rate, steps):
+        """Step at ``progress`` in [0, 1] of a ramp of so many ``steps``, scalar tensors.
 
         Example:
-            >>> round(float(GeometricRamp(start=0.01).step_size(0.5, 0.1)), 3)
-            0.1
+            >>> schedule = GradualBudget(until=0.5, pace=10)
+            >>> [round(float(schedule.step_size(p, 0.1, 1000)), 3) for p in (0.25, 0.5, 0.75, 1.0)]
+            [0.01, 0.01, 0.1, 1.0]
         """
-        return ops.exp((1.0 - progress) * ops.log(ops.cast(self.start, "float32")))
+        steps = ops.maximum(ops.cast(steps, "float32"), 1.0)
+        slow = ops.minimum(self.pace / steps, 1.0)
+        end = ops.maximum((progress - self.until) / (1.0 - self.until), 0.0)
+        return ops.exp((1.0 - end) * ops.log(slow))
+
+    def room(self, progress):
+        """Share of what is beyond the level that the budget still leaves, a scalar tensor.
+
+        Example:
+            >>> [round(float(GradualBudget(until=0.5).room(p)), 3) for p in (0.0, 0.25, 0.5, 1.0)]
+            [1.0, 0.125, 0.0, 0.0]
+        """
+        left = ops.maximum(1.0 - progress / self.until, 0.0)
+        return left * left * left
 
 
 @dataclasses.dataclass(frozen=True)
 class LearningRateStep:
-    """The step of the textbook proximal gradient method: the learning rate, all the time."""
+    """The step of the textbook proximal gradient method: the learning rate, all the time, at the level."""
 
     up_to_one = False
 
-    def step_size(self, progress, learning_rate):
+    def step_size(self, progress, learning_rate, steps):
         """The learning rate of this step, a scalar tensor."""
         return learning_rate
+
+    def room(self, progress):
+        """None: the budget is the level's."""
