@@ -15,6 +15,7 @@ from tf_wgsef.errors import ConversionError, WGSEFError
 
 from ._flat import output_names
 from ._flex import flex_refused
+from ._int16 import calibrate_once, tidied
 from ._memory import give_back, is_large
 from ._mixed import convert_mixed
 from ._options import Quantization
@@ -66,7 +67,10 @@ def _refused(name, error, printed) -> ConversionError:
 def _convert(flat, folder, quantization, samples, batch_size, allow_flex=False) -> bytes:
     converter = _converter(folder, quantization, samples, batch_size, allow_flex)
     give_back(flat)  # the converter has loaded all variables, to look at names
-    return convert_mixed(converter, flat, quantization) if quantization.layers else converter.convert()
+    if quantization.layers:
+        return convert_mixed(converter, flat, quantization)
+    tflite = converter.convert()
+    return tidied(tflite) if quantization.io == "int16" else tflite
 
 
 def _convert_in_two_steps(flat, folder, quantization, samples, batch_size) -> bytes | None:
@@ -74,7 +78,7 @@ def _convert_in_two_steps(flat, folder, quantization, samples, batch_size) -> by
     tflite = _convert(flat, folder, Quantization("none", "float32"), None, batch_size)
     if not fits_two_steps(tflite):
         return None
-    tflite = with_ranges(tflite, _calibration_batches(samples, batch_size))
+    tflite = with_ranges(tflite, samples.batches(batch_size))
     give_back(flat)
     return quantized(tflite, flat, quantization)
 
@@ -135,22 +139,19 @@ def _converter(folder, quantization, samples, batch_size, allow_flex):
     if allow_flex:
         converter.target_spec.supported_ops = [operators.TFLITE_BUILTINS, operators.SELECT_TF_OPS]
     if quantization.calibrated:
-        converter.representative_dataset = lambda: _calibration_batches(samples, batch_size)
+        converter.representative_dataset = lambda: samples.batches(batch_size)
         # Integer kernels only. What has none is an error, but for NEG, which stays in float: see the record.
         converter.target_spec.supported_ops = [
             operators.TFLITE_BUILTINS_INT8
             if mode == "int8"
             else operators.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         ]
+        if mode == "int16x8":
+            calibrate_once(converter)
         if quantization.io != "float32":
             converter.inference_input_type = tf.dtypes.as_dtype(quantization.io)
             converter.inference_output_type = tf.dtypes.as_dtype(quantization.io)
     return converter
-
-
-def _calibration_batches(samples, batch_size):
-    """Yields the batches once. For int16x8 TensorFlow asks again and adds nothing to what it has found."""
-    yield from samples.batches(batch_size)
 
 
 def _reason(error, printed):
