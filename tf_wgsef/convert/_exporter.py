@@ -16,11 +16,13 @@ from tf_wgsef.errors import ConversionError, WGSEFError
 from ._flat import output_names
 from ._flex import flex_refused
 from ._int16 import calibrate_once, tidied
+from ._int16_steps import fits_int16, int16_file
 from ._memory import give_back, is_large
 from ._mixed import convert_mixed
 from ._options import Quantization
 from ._quiet import quiet
-from ._two_steps import fits_two_steps, quantized, with_ranges
+from ._schema import read_graph
+from ._two_steps import fits_two_steps, quantized, read_ranges, with_ranges
 
 
 def export_tflite(flat, specs, *, quantization, samples, batch_size, allow_flex=False) -> bytes:
@@ -43,7 +45,7 @@ def export_tflite(flat, specs, *, quantization, samples, batch_size, allow_flex=
         try:
             with tempfile.TemporaryDirectory(prefix="tf_wgsef_") as folder:
                 _save(flat, specs, folder, batch_size, loops=not quantization.calibrated)
-                if quantization.mode == "int8" and is_large(flat):
+                if quantization.calibrated and is_large(flat):
                     tflite = _convert_in_two_steps(flat, folder, quantization, samples, batch_size)
                     if tflite is not None:
                         return tflite
@@ -74,8 +76,14 @@ def _convert(flat, folder, quantization, samples, batch_size, allow_flex=False) 
 
 
 def _convert_in_two_steps(flat, folder, quantization, samples, batch_size) -> bytes | None:
-    """Returns the int8 file, or None if the ranges cannot be read off the float file."""
+    """Returns the file, or None if it cannot be made of the float file."""
     tflite = _convert(flat, folder, Quantization("none", "float32"), None, batch_size)
+    if quantization.mode == "int16x8":
+        if not fits_int16(read_graph(tflite)):
+            return None
+        ranges = read_ranges(tflite, samples.batches(batch_size))
+        give_back(flat)
+        return int16_file(tflite, ranges, quantization.io)
     if not fits_two_steps(tflite):
         return None
     tflite = with_ranges(tflite, samples.batches(batch_size))
