@@ -1,8 +1,8 @@
 """int16x8 files without TensorFlow's second calibration.
 
-With ``experimental_new_quantizer``, its default, TensorFlow's converter calibrates twice for int16x8: it writes
-the ranges into a file, at the price of five copies, which it then does not use. Without it that is left out.
-The file is the same, but for what ``tidied`` takes away.
+With ``experimental_new_quantizer``, its default, TensorFlow's converter calibrates twice for int16x8: it
+writes the ranges into a file, at the price of five copies, and then does not use it. Without it that is left
+out. The file is the same, but for what ``tidied`` takes away.
 """
 
 from ._write_model import write_model

@@ -10,14 +10,15 @@ import copy
 
 import numpy as np
 
-from ._integers import activation_scale, inverse, rounded, weight_spread, with_room_for_bias
+from ._int16_constants import Constants, set_type
+from ._integers import activation_scale
 from ._write_model import write_model
 
 _CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}  # which axis of the weights
 _PAIRS = {"ADD", "MUL"}  # of two activations, or of one and a constant
 _SAME_SCALE = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE"}
 _WITHIN_ONE = {"LOGISTIC", "SOFTMAX", "TANH"}
-_KINDS = {*_CHANNELS, *_PAIRS, *_SAME_SCALE, *_WITHIN_ONE, "MEAN"}
+_KINDS = {*_CHANNELS, *_PAIRS, *_SAME_SCALE, *_WITHIN_ONE, "CONCATENATION", "MEAN"}
 _VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1}  # the others: 2
 
 
@@ -30,6 +31,7 @@ def fits_int16(graph) -> bool:
     ends = (*graph.inputs.values(), *graph.outputs.values())
     return (
         graph.subgraphs == 1
+        and len(graph.operations) > 0
         and all(graph.tensors[number].dtype == "float32" for number in ends)
         and all(_fits(operation, graph.tensors) for operation in graph.operations)
     )
@@ -53,15 +55,19 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
     graph = model.subgraphs[0]
     steps = [(operation, kinds[operation.opcodeIndex]) for operation in graph.operators]
     scales = _scales(graph, steps, ranges)
-    constants = _Constants(model, scales)
+    constants = Constants(model, scales)
     for operation, kind in steps:
         if kind in _CHANNELS:
-            constants.quantize_weights(operation, _CHANNELS[kind])
+            seen = activation_scale(*ranges[operation.inputs[0]])
+            constants.quantize_weights(operation, _CHANNELS[kind], seen)
         elif kind in _PAIRS:
             constants.quantize_operands(operation)
     constants.drop_floats()
     for number, scale in scales.items():
-        _set_type(graph.tensors[number], schema.TensorType.INT16, np.array([scale]))
+        set_type(graph.tensors[number], "int16", np.array([scale]))
+    for operation, kind in steps:
+        if kind == "CONCATENATION":
+            _bring_to_one_scale(model, operation, scales)
     if io == "float32":
         _float_ends(model)
     return write_model(model)
@@ -77,7 +83,7 @@ def _fits(operation, tensors) -> bool:
     if operation.kind in _CHANNELS:
         floats = all(one.dtype == "float32" and not one.sparse for one in given)
         return floats and not stored[0] and all(stored[1:])
-    return not stored[0]
+    return not any(stored) if operation.kind == "CONCATENATION" else not stored[0]
 
 
 def _scales(graph, steps, ranges) -> dict[int, np.float32]:
@@ -94,81 +100,16 @@ def _scales(graph, steps, ranges) -> dict[int, np.float32]:
     return scales
 
 
-class _Constants:
-    """The weights, biases and constant operands of a file, from float to integers."""
-
-    def __init__(self, model, scales):
-        self._model, self._scales = model, scales
-        self._graph = model.subgraphs[0]
-        self._made = {}
-        self._separate()
-
-    def quantize_weights(self, operation, axis):
-        from ai_edge_litert import schema_py_generated as schema
-
-        weights, *bias = (self._graph.tensors[number] for number in operation.inputs[1:] if number >= 0)
-        kernel, step = self._floats(weights), self._scales[operation.inputs[0]]
-        spread = weight_spread(kernel, axis)
-        for one in bias:
-            spread = with_room_for_bias(spread, self._floats(one), step)
-        steps = spread / np.float32(127)
-        shape = [-1 if i == axis else 1 for i in range(kernel.ndim)]
-        self._put(weights, (np.int8, 127), steps, inverse(spread, 127).reshape(shape), axis)
-        for one in bias:
-            self._put(one, (np.int64, 1 << 62), step * steps, inverse(step * steps))
-        if hasattr(operation.builtinOptions, "quantizedBiasType"):
-            operation.builtinOptions.quantizedBiasType = schema.TensorType.INT64
-
-    def quantize_operands(self, operation):
-        for number in operation.inputs:
-            if number not in self._scales:
-                operand = self._graph.tensors[number]
-                values = self._floats(operand)
-                step = np.array([activation_scale(values.min(), values.max())])
-                self._put(operand, (np.int16, 32767), step, inverse(step).reshape([1] * values.ndim))
-
-    def drop_floats(self):
-        """Empties the buffers that nothing takes any more."""
-        taken = {one.buffer for one in (*self._graph.tensors, *(self._model.metadata or []))}
-        for number, buffer in enumerate(self._model.buffers):
-            if number not in taken:
-                buffer.data = None
-
-    def _separate(self):
-        """Gives each use of a constant a tensor of its own: the scale depends on the use."""
-        seen = set()
-        for operation in self._graph.operators:
-            operation.inputs = [int(number) for number in operation.inputs]  # as read, they are read-only
-            for position, number in enumerate(operation.inputs):
-                if number in seen and number >= 0 and number not in self._scales:
-                    operation.inputs[position] = len(self._graph.tensors)
-                    self._graph.tensors.append(copy.copy(self._graph.tensors[number]))
-                seen.add(number)
-
-    def _floats(self, tensor):
-        return np.asarray(self._model.buffers[tensor.buffer].data).view(np.float32).reshape(tensor.shape)
-
-    def _put(self, tensor, kind, steps, factors, axis=0):
-        """Stores a tensor's values times ``factors``; those stored like that already are shared."""
-        from ai_edge_litert import schema_py_generated as schema
-
-        dtype, limit = kind
-        key = (tensor.buffer, dtype, steps.tobytes())
-        if key not in self._made:
-            buffer = schema.BufferT()
-            buffer.data = rounded(self._floats(tensor), factors, dtype, limit).reshape(-1).view(np.uint8)
-            self._made[key] = len(self._model.buffers)
-            self._model.buffers.append(buffer)
-        tensor.buffer = self._made[key]
-        _set_type(tensor, getattr(schema.TensorType, np.dtype(dtype).name.upper()), steps, axis)
-
-
-def _set_type(tensor, kind, steps, axis=0):
-    from ai_edge_litert import schema_py_generated as schema
-
-    tensor.type, tensor.quantization = kind, schema.QuantizationParametersT()
-    tensor.quantization.scale, tensor.quantization.zeroPoint = steps, np.zeros(len(steps), np.int64)
-    tensor.quantization.quantizedDimension = axis
+def _bring_to_one_scale(model, operation, scales):
+    """Puts an operation before each input of a concatenation whose scale is not that of the output."""
+    graph, (output,) = model.subgraphs[0], operation.outputs
+    before = next(i for i, other in enumerate(graph.operators) if other is operation)
+    for position, number in enumerate(operation.inputs):
+        if scales[number] != scales[output]:
+            operation.inputs[position] = _copy(graph, number)
+            one = graph.tensors[operation.inputs[position]]
+            one.name, one.quantization = one.name + b"_requantized", graph.tensors[output].quantization
+            graph.operators.insert(before, _operation(model, "QUANTIZE", number, operation.inputs[position]))
 
 
 def _float_ends(model):
@@ -179,21 +120,36 @@ def _float_ends(model):
     graph.inputs, graph.outputs = list(graph.inputs), list(graph.outputs)
     ends = ((graph.inputs, signature.inputs, "QUANTIZE"), (graph.outputs, signature.outputs, "DEQUANTIZE"))
     for numbers, named, kind in ends:
+        for position, inner in enumerate(numbers):
+            outer = numbers[position] = _copy(graph, inner)
+            graph.tensors[outer].type, graph.tensors[outer].quantization = schema.TensorType.FLOAT32, None
+            graph.tensors[inner].name += b"_int16"
+            first = kind == "QUANTIZE"
+            pair = (outer, inner) if first else (inner, outer)
+            graph.operators.insert(0 if first else len(graph.operators), _operation(model, kind, *pair))
+            for one in named:
+                one.tensorIndex = outer if one.tensorIndex == inner else one.tensorIndex
+
+
+def _copy(graph, number) -> int:
+    """Returns the number of a new tensor, a copy."""
+    graph.tensors.append(copy.copy(graph.tensors[number]))
+    return len(graph.tensors) - 1
+
+
+def _operation(model, kind, source, target):
+    """Returns an operation of one input, one output and no options."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    number = getattr(schema.BuiltinOperator, kind)
+    known = [code.builtinCode for code in model.operatorCodes]
+    if number not in known:
         code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
+        code.builtinCode = code.deprecatedBuiltinCode = number
         code.version = 2
         model.operatorCodes.append(code)
-        for position, number in enumerate(list(numbers)):
-            inner, outer = graph.tensors[number], len(graph.tensors)
-            graph.tensors.append(copy.copy(inner))
-            graph.tensors[outer].type, graph.tensors[outer].quantization = schema.TensorType.FLOAT32, None
-            inner.name += b"_int16"
-            operation = schema.OperatorT()
-            operation.opcodeIndex = len(model.operatorCodes) - 1
-            first, last = (outer, number) if kind == "QUANTIZE" else (number, outer)
-            operation.inputs, operation.outputs = [first], [last]
-            graph.operators.insert(0 if kind == "QUANTIZE" else len(graph.operators), operation)
-            numbers[position] = outer
-            for one in named:
-                if one.tensorIndex == number:
-                    one.tensorIndex = outer
+        known.append(number)
+    operation = schema.OperatorT()
+    operation.opcodeIndex = known.index(number)
+    operation.inputs, operation.outputs = [source], [target]
+    return operation

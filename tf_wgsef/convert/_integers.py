@@ -35,9 +35,11 @@ def with_room_for_bias(spread: np.ndarray, bias: np.ndarray, step: np.float32) -
         bias: one for each channel.
         step: what one step of the input is worth.
     """
+    if step == 0:
+        return spread
     size = np.abs(bias.astype(np.float64))
     tight = size >= 0.5 * step * (spread / np.float32(127)) * _INT32
-    wide = 2 * size / _INT32 * (127 / step if step else 0)
+    wide = 2 * size / _INT32 * (127 / step)
     return np.where(tight, wide, spread).astype(np.float32)
 
 
