@@ -53,14 +53,17 @@ def _through():
     return keras.Model(i, [i, L.Dense(2)(i)])
 
 
-@pytest.mark.parametrize("io", ["int16", "float32"])
-def test_calibrating_once_gives_the_same_file(network, io, monkeypatch):
-    models = [(network, _images()), (_through(), np.eye(3))]
-    options = {"quantization": "int16x8", "io": io}
-    once = [tf_wgsef.convert(model, calibration=x, **options) for model, x in models]
+def test_calibrating_once_gives_the_same_file(network, monkeypatch):
+    through, x = _through(), np.eye(3)
+    cases = [(network, _images(), "int16"), (through, x, "int16"), (through, x, "float32")]
+
+    def convert():
+        return [tf_wgsef.convert(m, quantization="int16x8", calibration=x, io=io) for m, x, io in cases]
+
+    once = convert()
     monkeypatch.setattr(_exporter, "calibrate_once", lambda converter: None)
     monkeypatch.setattr(_exporter, "tidied", lambda tflite: tflite)
-    assert once == [tf_wgsef.convert(model, calibration=x, **options) for model, x in models]
+    assert once == convert()
 
 
 @pytest.mark.parametrize("io", ["int16", "float32"])
