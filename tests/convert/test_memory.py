@@ -41,8 +41,9 @@ def _values(count=40):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="VmHWM is Linux's")
-def test_a_process_that_converts_holds_at_most_six_times_the_model():
-    command = [sys.executable, str(BENCHMARK), "--child", "small", "int8", "command"]
+@pytest.mark.parametrize("quantization", ["int8", "int16x8"])
+def test_a_process_that_converts_holds_at_most_six_times_the_model(quantization):
+    command = [sys.executable, str(BENCHMARK), "--child", "small", quantization, "command"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1])["times"] <= 6
 

@@ -15,11 +15,14 @@ from tf_wgsef.errors import ConversionError, WGSEFError
 
 from ._flat import output_names
 from ._flex import flex_refused
+from ._int16 import calibrate_once, tidied
+from ._int16_steps import fits_int16, int16_file
 from ._memory import give_back, is_large
 from ._mixed import convert_mixed
 from ._options import Quantization
 from ._quiet import quiet
-from ._two_steps import fits_two_steps, quantized, with_ranges
+from ._schema import read_graph
+from ._two_steps import fits_two_steps, quantized, read_ranges, with_ranges
 
 
 def export_tflite(flat, specs, *, quantization, samples, batch_size, allow_flex=False) -> bytes:
@@ -42,7 +45,7 @@ def export_tflite(flat, specs, *, quantization, samples, batch_size, allow_flex=
         try:
             with tempfile.TemporaryDirectory(prefix="tf_wgsef_") as folder:
                 _save(flat, specs, folder, batch_size, loops=not quantization.calibrated)
-                if quantization.mode == "int8" and is_large(flat):
+                if quantization.calibrated and is_large(flat):
                     tflite = _convert_in_two_steps(flat, folder, quantization, samples, batch_size)
                     if tflite is not None:
                         return tflite
@@ -66,15 +69,24 @@ def _refused(name, error, printed) -> ConversionError:
 def _convert(flat, folder, quantization, samples, batch_size, allow_flex=False) -> bytes:
     converter = _converter(folder, quantization, samples, batch_size, allow_flex)
     give_back(flat)  # the converter has loaded all variables, to look at names
-    return convert_mixed(converter, flat, quantization) if quantization.layers else converter.convert()
+    if quantization.layers:
+        return convert_mixed(converter, flat, quantization)
+    tflite = converter.convert()
+    return tidied(tflite) if quantization.io == "int16" else tflite
 
 
 def _convert_in_two_steps(flat, folder, quantization, samples, batch_size) -> bytes | None:
-    """Returns the int8 file, or None if the ranges cannot be read off the float file."""
+    """Returns the file, or None if it cannot be made of the float file."""
     tflite = _convert(flat, folder, Quantization("none", "float32"), None, batch_size)
+    if quantization.mode == "int16x8":
+        if not fits_int16(read_graph(tflite)):
+            return None
+        ranges = read_ranges(tflite, samples.batches(batch_size))
+        give_back(flat)
+        return int16_file(tflite, ranges, quantization.io)
     if not fits_two_steps(tflite):
         return None
-    tflite = with_ranges(tflite, _calibration_batches(samples, batch_size))
+    tflite = with_ranges(tflite, samples.batches(batch_size))
     give_back(flat)
     return quantized(tflite, flat, quantization)
 
@@ -135,22 +147,19 @@ def _converter(folder, quantization, samples, batch_size, allow_flex):
     if allow_flex:
         converter.target_spec.supported_ops = [operators.TFLITE_BUILTINS, operators.SELECT_TF_OPS]
     if quantization.calibrated:
-        converter.representative_dataset = lambda: _calibration_batches(samples, batch_size)
+        converter.representative_dataset = lambda: samples.batches(batch_size)
         # Integer kernels only. What has none is an error, but for NEG, which stays in float: see the record.
         converter.target_spec.supported_ops = [
             operators.TFLITE_BUILTINS_INT8
             if mode == "int8"
             else operators.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         ]
+        if mode == "int16x8":
+            calibrate_once(converter)
         if quantization.io != "float32":
             converter.inference_input_type = tf.dtypes.as_dtype(quantization.io)
             converter.inference_output_type = tf.dtypes.as_dtype(quantization.io)
     return converter
-
-
-def _calibration_batches(samples, batch_size):
-    """Yields the batches once. For int16x8 TensorFlow asks again and adds nothing to what it has found."""
-    yield from samples.batches(batch_size)
 
 
 def _reason(error, printed):

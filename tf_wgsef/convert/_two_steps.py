@@ -35,7 +35,7 @@ def with_ranges(tflite: bytes, batches) -> bytes:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    ranges = _ranges(tflite, batches)
+    ranges = read_ranges(tflite, batches)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
     for number, (low, high) in ranges.items():
         found = schema.QuantizationParametersT()
@@ -71,8 +71,13 @@ def quantized(calibrated: bytes, flat, quantization) -> bytes:
     return debugger.get_nondebug_quantized_model()
 
 
-def _ranges(tflite: bytes, batches) -> dict[int, tuple[float, float]]:
-    """Returns the least and the largest value of each float activation."""
+def read_ranges(tflite: bytes, batches) -> dict[int, tuple[float, float]]:
+    """Returns the least and the largest value of each float activation, by the number of its tensor.
+
+    Args:
+        tflite: a float file of one graph.
+        batches: dicts of arrays by input name, of the batch of the file.
+    """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     graph = read_graph(tflite)

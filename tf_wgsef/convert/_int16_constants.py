@@ -1,0 +1,115 @@
+"""Weights, biases and constant operands of an int16x8 file."""
+
+import copy
+import hashlib
+
+import numpy as np
+
+from ._integers import activation_scale, inverse, rounded, weight_spread, with_room_for_bias
+
+
+class Constants:
+    """Those of a float file, made integers one by one.
+
+    Args:
+        model: the file, a ``ModelT`` of the generated schema. It is changed.
+        scales: what one step of each activation is worth, by the number of its tensor.
+    """
+
+    def __init__(self, model, scales: dict[int, np.float32]):
+        self._model, self._scales = model, scales
+        self._graph = model.subgraphs[0]
+        self._made = {}
+        self._separate()
+
+    def quantize_weights(self, operation, axis: int, seen: np.float32) -> None:
+        """Makes the weights of an operation int8, and its bias int64.
+
+        Args:
+            operation: an ``OperatorT``.
+            axis: of the weights: that of the channels.
+            seen: what one step of the input would be worth by its own range; pooling keeps its input's scale.
+        """
+        from ai_edge_litert import schema_py_generated as schema
+
+        weights, *biases = (self._graph.tensors[number] for number in operation.inputs[1:] if number >= 0)
+        kernel, step = self._floats(weights).reshape(weights.shape), self._scales[operation.inputs[0]]
+        spread = weight_spread(kernel, axis)
+        for bias in biases:
+            spread = with_room_for_bias(spread, self._floats(bias), seen)
+        steps = spread / np.float32(127)
+        factors = inverse(spread, 127).reshape([-1 if i == axis else 1 for i in range(kernel.ndim)])
+        self._put(weights, rounded(kernel, factors, np.int8, 127), steps, axis)
+        for bias in biases:
+            values = rounded(self._floats(bias), inverse(step * steps), np.int64, 1 << 62)
+            self._put(bias, values, step * steps)
+        if hasattr(operation.builtinOptions, "quantizedBiasType"):
+            operation.builtinOptions.quantizedBiasType = schema.TensorType.INT64
+
+    def quantize_operands(self, operation) -> None:
+        """Makes what an operation adds or multiplies with int16, where that is no activation.
+
+        Args:
+            operation: an ``OperatorT``.
+        """
+        for number in operation.inputs:
+            if number not in self._scales:
+                operand = self._graph.tensors[number]
+                values = self._floats(operand)
+                step = np.array([activation_scale(values.min(), values.max())])
+                self._put(operand, rounded(values, inverse(step), np.int16, 32767), step)
+
+    def drop_floats(self) -> None:
+        """Empties the buffers that nothing takes any more."""
+        taken = {one.buffer for one in (*self._graph.tensors, *(self._model.metadata or []))}
+        for number, buffer in enumerate(self._model.buffers):
+            if number not in taken:
+                buffer.data = None
+
+    def _separate(self):
+        """Gives each use of floats a tensor of its own: the scale of a bias depends on the use."""
+        from ai_edge_litert import schema_py_generated as schema
+
+        tensors, seen = self._graph.tensors, set()
+        for operation in self._graph.operators:
+            operation.inputs = [int(number) for number in operation.inputs]  # as read, they are read-only
+            for position, number in enumerate(operation.inputs):
+                if number < 0 or number in self._scales or tensors[number].type != schema.TensorType.FLOAT32:
+                    continue
+                if number in seen:
+                    operation.inputs[position] = len(tensors)
+                    tensors.append(copy.copy(tensors[number]))
+                seen.add(number)
+
+    def _floats(self, tensor):
+        return np.asarray(self._model.buffers[tensor.buffer].data).view(np.float32)
+
+    def _put(self, tensor, values, steps, axis=0):
+        """Stores the integers of a tensor, equal ones once."""
+        from ai_edge_litert import schema_py_generated as schema
+
+        data = values.reshape(-1).view(np.uint8)
+        key = hashlib.sha256(data).digest()
+        if key not in self._made:
+            buffer = schema.BufferT()
+            buffer.data, self._made[key] = data, len(self._model.buffers)
+            self._model.buffers.append(buffer)
+        tensor.buffer = self._made[key]
+        set_type(tensor, values.dtype.name, steps, axis)
+
+
+def set_type(tensor, dtype: str, steps, axis: int = 0) -> None:
+    """Makes a tensor one of integers around zero.
+
+    Args:
+        tensor: a ``TensorT``.
+        dtype: such as "int16".
+        steps: what one step is worth: an array of one number, or one for each channel.
+        axis: that of the channels.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    tensor.type = getattr(schema.TensorType, dtype.upper())
+    tensor.quantization = schema.QuantizationParametersT()
+    tensor.quantization.scale, tensor.quantization.zeroPoint = steps, np.zeros(len(steps), np.int64)
+    tensor.quantization.quantizedDimension = axis

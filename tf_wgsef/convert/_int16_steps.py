@@ -1,0 +1,155 @@
+"""int16x8 files of large models: the float file first, then its quantization, which is done here.
+
+TensorFlow's converter holds the model, its float file and five copies of that at a time, and has no entrance
+for ranges found elsewhere. For networks of convolutions and dense layers the rules are few: int8 weights with
+a scale per channel, int16 activations around zero, int64 biases. A file with any other operation is left to
+TensorFlow, and the tests hold the others against what TensorFlow makes.
+"""
+
+import copy
+
+import numpy as np
+
+from ._int16_constants import Constants, set_type
+from ._integers import activation_scale
+from ._write_model import write_model
+
+_CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}  # which axis of the weights
+_PAIRS = {"ADD", "MUL"}  # of two activations, or of one and a constant
+_SAME_SCALE = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE"}
+_WITHIN_ONE = {"LOGISTIC", "SOFTMAX", "TANH"}
+_KINDS = {*_CHANNELS, *_PAIRS, *_SAME_SCALE, *_WITHIN_ONE, "CONCATENATION", "MEAN"}
+_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1}  # the others: 2
+
+
+def fits_int16(graph) -> bool:
+    """Returns whether all operations of a float file are known here.
+
+    Args:
+        graph: the file, as ``read_graph`` returns it.
+    """
+    ends = (*graph.inputs.values(), *graph.outputs.values())
+    return (
+        graph.subgraphs == 1
+        and len(graph.operations) > 0
+        and all(graph.tensors[number].dtype == "float32" for number in ends)
+        and all(_fits(operation, graph.tensors) for operation in graph.operations)
+    )
+
+
+def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -> bytes:
+    """Returns the int16x8 file.
+
+    Args:
+        tflite: the float file, one that ``fits_int16``.
+        ranges: the least and the largest value of each activation, by the number of its tensor.
+        io: "int16" or "float32".
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items()}
+    kinds = [names[code.builtinCode] for code in model.operatorCodes]
+    for code, kind in zip(model.operatorCodes, kinds, strict=True):
+        code.version = max(code.version, _VERSIONS.get(kind, 2))
+    graph = model.subgraphs[0]
+    steps = [(operation, kinds[operation.opcodeIndex]) for operation in graph.operators]
+    scales = _scales(graph, steps, ranges)
+    constants = Constants(model, scales)
+    for operation, kind in steps:
+        if kind in _CHANNELS:
+            seen = activation_scale(*ranges[operation.inputs[0]])
+            constants.quantize_weights(operation, _CHANNELS[kind], seen)
+        elif kind in _PAIRS:
+            constants.quantize_operands(operation)
+    constants.drop_floats()
+    for number, scale in scales.items():
+        set_type(graph.tensors[number], "int16", np.array([scale]))
+    for operation, kind in steps:
+        if kind == "CONCATENATION":
+            _bring_to_one_scale(model, operation, scales)
+    if io == "float32":
+        _float_ends(model)
+    return write_model(model)
+
+
+def _fits(operation, tensors) -> bool:
+    if operation.kind not in _KINDS:
+        return False
+    given = [tensors[number] for number in operation.inputs if number >= 0]
+    stored = [one.stored > 0 for one in given]
+    if operation.kind in _PAIRS:
+        return not all(stored)
+    if operation.kind in _CHANNELS:
+        floats = all(one.dtype == "float32" and not one.sparse for one in given)
+        return floats and not stored[0] and all(stored[1:])
+    return not any(stored) if operation.kind == "CONCATENATION" else not stored[0]
+
+
+def _scales(graph, steps, ranges) -> dict[int, np.float32]:
+    """Returns the scale of each activation, by the number of its tensor."""
+    scales = {number: activation_scale(*ranges[number]) for number in graph.inputs}
+    for operation, kind in steps:
+        (number,) = operation.outputs
+        if kind in _SAME_SCALE:
+            scales[number] = scales[operation.inputs[0]]
+        elif kind in _WITHIN_ONE:
+            scales[number] = np.float32(2**-15)
+        else:
+            scales[number] = activation_scale(*ranges[number])
+    return scales
+
+
+def _bring_to_one_scale(model, operation, scales):
+    """Puts an operation before each input of a concatenation whose scale is not that of the output."""
+    graph, (output,) = model.subgraphs[0], operation.outputs
+    before = next(i for i, other in enumerate(graph.operators) if other is operation)
+    for position, number in enumerate(operation.inputs):
+        if scales[number] != scales[output]:
+            operation.inputs[position] = _copy(graph, number)
+            one = graph.tensors[operation.inputs[position]]
+            one.name, one.quantization = one.name + b"_requantized", graph.tensors[output].quantization
+            graph.operators.insert(before, _operation(model, "QUANTIZE", number, operation.inputs[position]))
+
+
+def _float_ends(model):
+    """Puts an operation before each input and after each output, so that both are float."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph, (signature,) = model.subgraphs[0], model.signatureDefs
+    graph.inputs, graph.outputs = list(graph.inputs), list(graph.outputs)
+    ends = ((graph.inputs, signature.inputs, "QUANTIZE"), (graph.outputs, signature.outputs, "DEQUANTIZE"))
+    for numbers, named, kind in ends:
+        for position, inner in enumerate(numbers):
+            outer = numbers[position] = _copy(graph, inner)
+            graph.tensors[outer].type, graph.tensors[outer].quantization = schema.TensorType.FLOAT32, None
+            graph.tensors[inner].name += b"_int16"
+            first = kind == "QUANTIZE"
+            pair = (outer, inner) if first else (inner, outer)
+            graph.operators.insert(0 if first else len(graph.operators), _operation(model, kind, *pair))
+            for one in named:
+                one.tensorIndex = outer if one.tensorIndex == inner else one.tensorIndex
+
+
+def _copy(graph, number) -> int:
+    """Returns the number of a new tensor, a copy."""
+    graph.tensors.append(copy.copy(graph.tensors[number]))
+    return len(graph.tensors) - 1
+
+
+def _operation(model, kind, source, target):
+    """Returns an operation of one input, one output and no options."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    number = getattr(schema.BuiltinOperator, kind)
+    known = [code.builtinCode for code in model.operatorCodes]
+    if number not in known:
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = number
+        code.version = 2
+        model.operatorCodes.append(code)
+        known.append(number)
+    operation = schema.OperatorT()
+    operation.opcodeIndex = known.index(number)
+    operation.inputs, operation.outputs = [source], [target]
+    return operation
