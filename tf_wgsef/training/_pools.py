@@ -174,7 +174,7 @@ class _Rows:
         if self._moving:
             weights, limits = self._take(costs), ops.take(budgets, self._numbers)
         if room is not None:
-            limits = limits + room * (self._all(weights) - limits)
+            limits = ops.add(limits, ops.multiply(room, ops.subtract(self._all(weights), limits)))
         solved = solve(self, self._take(norms), limits, weights, *more)
         return [(where, solved[row, : len(where)]) for row, where in enumerate(self._where)]
 

@@ -22,13 +22,14 @@ from tf_wgsef.training._proximal_state import StateVariables
 from tf_wgsef.training._proximal_step import ProximalStep
 from tf_wgsef.training._regularizer import level_from_regularizers
 from tf_wgsef.training._rule_names import update_rule
+from tf_wgsef.training._saving import Saving
 from tf_wgsef.training._schedules import GradualBudget, LearningRateStep
 from tf_wgsef.training._strategy import check_same_strategy
 from tf_wgsef.training._update_rules import UpdateRule, begin_epoch, check_rule
 
 
 @keras.saving.register_keras_serializable("tf_wgsef")
-class ProximalModel(CustomLoop, keras.Model):
+class ProximalModel(CustomLoop, Saving, keras.Model):
     """Wraps a Keras model; each training step is the optimizer's, followed by the penalty's prox.
 
     Over the first part of training (``ramp``) the penalty tightens until only the preset number of groups
@@ -280,61 +281,6 @@ class ProximalModel(CustomLoop, keras.Model):
                 self._estimate_costs()
         self._state.assign(rule=begin_epoch(self.update, self._state.read(), self._choose))
 
-    def save_own_variables(self, store):
-        """Saves where the schedule stands, and the random state of dropout, which Keras leaves out."""
-        super().save_own_variables(store)
-        for number, seed in enumerate(self._seeds):
-            store[f"seed{number}"] = seed
-
-    def load_own_variables(self, store):
-        """Loads what ``save_own_variables`` saved."""
-        keys = [key for key in store.keys() if not key.startswith("seed")]  # noqa: SIM118 (no iterator)
-        super().load_own_variables({key: store[key] for key in keys})
-        for number, seed in enumerate(self._seeds):
-            if f"seed{number}" in store:
-                seed.assign(store[f"seed{number}"])
-
-    def get_config(self):
-        """Returns the configuration, with the wrapped model's inside."""
-        return {
-            "name": self.name,
-            "model": keras.saving.serialize_keras_object(self.model),
-            "groups": self.groups.to_json(),
-            "level": self.level.get_config(),
-            "penalty": keras.saving.serialize_keras_object(self.penalty),
-            "ramp": self.ramp,
-            "update": keras.saving.serialize_keras_object(self.update),
-            "metric": self.metric,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Makes the model again from ``get_config()``.
-
-        Raises:
-            InputError: if ``config`` is no such configuration.
-        """
-        missing = [
-            name for name in ("model", "groups", "level", "penalty", "ramp", "name") if name not in config
-        ]
-        if missing:
-            raise InputError(
-                f"Expected a configuration made by ProximalModel.get_config. Received: one without "
-                f"{missing[0]!r}. Load a file that was not changed by hand."
-            )
-        model = check_keras_model(keras.saving.deserialize_keras_object(config["model"], custom_objects))
-        groups = GroupSet.from_json(config["groups"], most=model.count_params())
-        return cls(
-            model,
-            groups,
-            Level.from_config(config["level"], most=groups.num_groups),
-            penalty=keras.saving.deserialize_keras_object(config["penalty"], custom_objects),
-            ramp=config["ramp"],
-            update=keras.saving.deserialize_keras_object(config.get("update", "prox"), custom_objects),
-            metric=config.get("metric", "euclidean"),
-            name=config["name"],
-        )
-
     def _stateless_train_step(self, state, data):
         """The same on JAX, whose training state goes in and comes out as lists of values."""
         learning_rate, before = self._optimizer_state(self.optimizer, state[2]).progress()
@@ -391,11 +337,6 @@ class ProximalModel(CustomLoop, keras.Model):
     def _targets(self) -> list:
         # Looked up each time: Keras would track and save an attribute that holds them a second time.
         return self.groups.variables(self.model)
-
-    @property
-    def _seeds(self) -> list:
-        weights = set(map(id, self.weights))
-        return [variable for variable in self.variables if id(variable) not in weights]
 
     def _state_weight(self, name: str, shape: tuple):
         return self.add_weight(
