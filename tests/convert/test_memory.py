@@ -41,7 +41,7 @@ def _values(count=40):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="VmHWM is Linux's")
-@pytest.mark.parametrize("quantization", ["int8", "int16x8"])
+@pytest.mark.parametrize("quantization", ["int8", pytest.param("int16x8", marks=pytest.mark.slow)])
 def test_a_process_that_converts_holds_at_most_six_times_the_model(quantization):
     command = [sys.executable, str(BENCHMARK), "--child", "small", quantization, "command"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

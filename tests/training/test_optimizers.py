@@ -168,11 +168,12 @@ def assert_dead_groups_stay_dead(optimizer, compiled=None):
     assert len(seen.found) == 16
     assert len(set(seen.found)) == 1
     assert seen.found[0][1] == 7
-    for weight, start in zip(sparse.model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight == 0, start == 0)
     kernels = [
         (now, start) for now, start in zip(sparse.model.get_weights(), before, strict=True) if now.ndim > 1
     ]
+    # Biases are in what was seen above; one of a live unit may be zero by chance (Lion's steps are all alike).
+    for weight, start in kernels:
+        np.testing.assert_array_equal(weight == 0, start == 0)
     assert all((now != start).any() for now, start in kernels)  # the survivors train on
     for variable in (*sparse.variables, *sparse.optimizer.variables):
         assert np.isfinite(keras.ops.convert_to_numpy(variable)).all()
