@@ -171,7 +171,7 @@ def assert_dead_groups_stay_dead(optimizer, compiled=None):
     kernels = [
         (now, start) for now, start in zip(sparse.model.get_weights(), before, strict=True) if now.ndim > 1
     ]
-    # Biases are in what was seen above; that of a live unit may be zero by chance (Lion's steps are all alike).
+    # Biases are in what was seen above; that of a live unit may be 0 by chance (Lion's steps are all alike).
     for weight, start in kernels:
         np.testing.assert_array_equal(weight == 0, start == 0)
     assert all((now != start).any() for now, start in kernels)  # the survivors train on
