@@ -7,8 +7,27 @@ import pytest
 
 import tf_wgsef
 from tests.convert import models
+from tf_wgsef.convert import _memory
 
 MODES = ("none", "float16", "dynamic", "int8", "int16x8")
+
+
+@pytest.fixture
+def all_are_large(monkeypatch):
+    """Every model is converted as a large one is: in two steps where that goes."""
+    monkeypatch.setattr(_memory, "LARGE", 0)
+
+
+@pytest.fixture
+def in_two_steps_and_whole(all_are_large, monkeypatch):
+    """``in_two_steps_and_whole(model, **options)`` -> the file as of a large model, and TensorFlow's."""
+
+    def convert(model, **options):
+        steps = tf_wgsef.convert(model, **options)
+        monkeypatch.undo()
+        return steps, tf_wgsef.convert(model, **options)
+
+    return convert
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,13 @@ import numpy as np
 import pytest
 
 import tf_wgsef
-from tf_wgsef.convert import _exporter, _memory, predict
+from tests.convert.same import assert_same_operations
+from tf_wgsef.convert import _exporter, predict
 from tf_wgsef.convert._int16_steps import fits_int16
 from tf_wgsef.convert._integers import rounded
 from tf_wgsef.convert._schema import read_buffer, read_graph
 
 L = keras.layers
-
-
-@pytest.fixture
-def all_are_large(monkeypatch):
-    monkeypatch.setattr(_memory, "LARGE", 0)
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +63,12 @@ def test_calibrating_once_gives_the_same_file(network, monkeypatch):
 
 
 @pytest.mark.parametrize("io", ["int16", "float32"])
-def test_two_steps_are_what_tensorflow_makes(network, io, all_are_large, monkeypatch):
+def test_two_steps_are_what_tensorflow_makes(network, io, in_two_steps_and_whole, monkeypatch):
     options = {"quantization": "int16x8", "calibration": _images(), "io": io}
     monkeypatch.setattr(_exporter, "calibrate_once", None)  # so TensorFlow's own way fails
-    steps = tf_wgsef.convert(network, **options)
-    monkeypatch.undo()
-    whole = tf_wgsef.convert(network, **options)
+    steps, whole = in_two_steps_and_whole(network, **options)
     one, other = read_graph(steps), read_graph(whole)
-    assert [a.kind for a in one.operations] == [b.kind for b in other.operations]
-    assert list(one.inputs) == list(other.inputs) and list(one.outputs) == list(other.outputs)
+    assert_same_operations(one, other)
     for a, b in zip(one.operations, other.operations, strict=True):
         for x, y in zip((*a.inputs, *a.outputs), (*b.inputs, *b.outputs), strict=True):
             _check_same((steps, one, x), (whole, other, y))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import tf_wgsef
-from tf_wgsef.convert import _memory, predict
+from tests.convert.same import assert_same_operations
+from tf_wgsef.convert import predict
 from tf_wgsef.convert._metadata import write_metadata
 from tf_wgsef.convert._schema import read_buffer, read_graph
 from tf_wgsef.convert._two_steps import fits_two_steps, with_ranges
@@ -20,11 +21,6 @@ from tf_wgsef.memory import give_back_memory, use_little_memory
 
 L = keras.layers
 BENCHMARK = pathlib.Path(__file__).parents[2] / "benchmarks" / "conversion_memory.py"
-
-
-@pytest.fixture
-def all_are_large(monkeypatch):
-    monkeypatch.setattr(_memory, "LARGE", 0)
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +64,12 @@ def test_metadata_takes_one_more_file():
 
 
 @pytest.mark.parametrize("io", ["int8", "float32"])
-def test_int8_in_two_steps_is_what_tensorflow_makes(digits, io, all_are_large, monkeypatch):
+def test_int8_in_two_steps_is_what_tensorflow_makes(digits, io, in_two_steps_and_whole):
     model, (x, _), test = digits
     options = {"quantization": "int8", "calibration": x, "io": io, "test": test}
-    steps = tf_wgsef.convert(model, **options)
-    monkeypatch.undo()
-    whole = tf_wgsef.convert(model, **options)
+    steps, whole = in_two_steps_and_whole(model, **options)
     one, other = read_graph(steps), read_graph(whole)
-    assert [a.kind for a in one.operations] == [a.kind for a in other.operations]
-    assert list(one.inputs) == list(other.inputs) and list(one.outputs) == list(other.outputs)
+    assert_same_operations(one, other)
     for a, b in zip(one.tensors, other.tensors, strict=True):
         assert (a.name, a.shape, a.dtype, a.zero_points) == (b.name, b.shape, b.dtype, b.zero_points)
         np.testing.assert_allclose(a.scales, b.scales, rtol=1e-6)

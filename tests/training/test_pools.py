@@ -28,18 +28,19 @@ def groups_of(sizes, weights=None):
     return GroupSet("element", layers, layer_of, weights, ())
 
 
-def factors_of(groups, level, norms, step):
-    solver = Pools(groups, level, WGSEF(1)).solver()
+def factors_of(groups, level, norms, step, **now):
+    solver = Pools(groups, level, WGSEF(1)).solver(**now)
     factors = solver.prox(keras.ops.array(norms), keras.ops.array(step, "float32"))
     return keras.ops.convert_to_numpy(factors)
 
 
-def expected(groups, level, norms, step):
+def expected(groups, level, norms, step, room=0.0):
     factors = np.ones(groups.num_groups)
     for pool in level.pools:
         inside = pool.groups
         weights = groups.weights[inside]
-        factors[inside] = oracles.wgsef_factors(norms[inside], step, weights, pool.k, debias=True)
+        k = pool.k + room * (weights.sum() - pool.k)
+        factors[inside] = oracles.wgsef_factors(norms[inside], step, weights, k, debias=True)
     return factors
 
 
@@ -50,6 +51,18 @@ def test_every_pool_gets_the_factors_of_its_own_prox(case):
     level = preset_level(groups, sparsity=0.7)
     found = factors_of(groups, level, norms, 0.4)
     np.testing.assert_allclose(found, expected(groups, level, norms, 0.4), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("room", [1.0, 0.3, 0.0])
+def test_the_budget_leaves_so_much_of_what_is_beyond_the_level(weighted, room):
+    weights = np.random.default_rng(1).uniform(0.5, 3, 346) if weighted else None
+    groups = groups_of(SIZES["small"], weights)
+    norms = np.abs(np.random.default_rng(0).normal(size=groups.num_groups)).astype("float32")
+    level = preset_level(groups, sparsity=0.7)
+    found = factors_of(groups, level, norms, 0.4, room=keras.ops.array(room, "float32"))
+    np.testing.assert_allclose(found, expected(groups, level, norms, 0.4, room), rtol=1e-4, atol=1e-5)
+    assert (found == 1).all() == (room == 1.0)
 
 
 def test_groups_that_cost_differently():
