@@ -41,6 +41,9 @@ def draw_curves(axes: Axes, report: Report, theme: Theme) -> None:
     for panel, chosen in zip(panels, curves, strict=True):
         percent = chosen is accuracies and _is_share(chosen)
         _draw(panel, chosen, theme, first=1 if chosen is upper else 3, percent=percent)
+        # By how such curves run: Matplotlib's own search for a free place is slow with many points.
+        place = "lower right" if chosen is accuracies else "upper right"
+        panel.legend(loc=place, frameon=False, fontsize=8.5, handlelength=1.6)
         _mark_phases(panel, report, theme, named=panel is panels[0])
     panels[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
 
@@ -73,7 +76,6 @@ def _draw(axes: Axes, curves: dict[str, list[float]], theme: Theme, *, first: in
         axes.set_ylim(bottom=0)
     axes.grid(True, axis="y")
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    axes.legend(loc="best", frameon=False, fontsize=8.5, handlelength=1.6)
 
 
 def _mark_phases(axes: Axes, report: Report, theme: Theme, *, named: bool) -> None:

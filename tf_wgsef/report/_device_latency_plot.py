@@ -117,7 +117,7 @@ def _draw_accuracy(axes: Axes, *, devices: Sequence[DeviceLatency], theme: Theme
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} %"))
     axes.margins(0.15)
     axes.grid(True, axis="both")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(loc="lower right", frameon=False, fontsize=8)
 
 
 def _draw_operators(

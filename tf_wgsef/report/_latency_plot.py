@@ -66,7 +66,7 @@ def _draw_layers(axes: Axes, table: LatencyTable, theme: Theme) -> None:
     axes.set_ylim(bottom=0)
     axes.grid(True, axis="y")
     if dearest:
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(loc="upper left", frameon=False, fontsize=8)
 
 
 def _draw_predictions(axes: Axes, predicted, measured, theme: Theme) -> None:
@@ -79,4 +79,4 @@ def _draw_predictions(axes: Axes, predicted, measured, theme: Theme) -> None:
     axes.set_xlabel("Predicted, microseconds")
     axes.set_ylabel("Measured, microseconds")
     axes.grid(True, axis="both")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(loc="upper left", frameon=False, fontsize=8)

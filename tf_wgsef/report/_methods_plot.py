@@ -15,6 +15,8 @@ from tf_wgsef.report._theme import BASELINE, Theme, colour, style
 
 _COSTS = (("macs", "MACs", _format.count), ("latency_us", "Latency p50", _format.duration))
 _MARKERS = "osD^vPX*"
+_COLUMNS = 3
+"""Names beside each other under a plot."""
 
 
 def render_methods_png(rows: Sequence[MethodRow], *, dark: bool = False, dpi: int = 130) -> bytes:
@@ -36,6 +38,7 @@ def render_methods_png(rows: Sequence[MethodRow], *, dark: bool = False, dpi: in
             axes.set_title(f"Accuracy against {label}")
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _, show=show: show(value)))
             axes.set_xlabel(label)
+        _draw_legend(figure)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
@@ -63,10 +66,26 @@ def _draw(axes: Axes, rows: Sequence[MethodRow], cost: str, theme: Theme) -> Non
             axes.axhline(
                 100 * row.figures["accuracy"].mean, color=BASELINE, ls="--", lw=1, label=_name(row.method)
             )
-    if shown:
-        axes.legend(frameon=False, fontsize=8.5)
-    else:
+    if not shown:
         axes.text(0.5, 0.5, "no run yet", transform=axes.transAxes, ha="center", color=theme.soft)
+
+
+def _draw_legend(figure: Figure) -> None:
+    """The methods' names under all plots: with many of them no place inside is free."""
+    named = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    if named:
+        columns = _COLUMNS * len(figure.axes)
+        figure.legend(
+            named.values(),
+            named.keys(),
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            fontsize=8.5,
+        )
 
 
 def _name(method: str) -> str:
