@@ -97,6 +97,45 @@ def test_mixed_precision_is_that_of_training_only(tmp_path, precision, monkeypat
     assert tf_wgsef.compare_methods(QUICK, output=tmp_path / "other").runs[0]["precision"] is None
 
 
+@pytest.mark.parametrize("precision", [None, "mixed_bfloat16"])
+@pytest.mark.parametrize(("restart", "after_cut"), [(True, 1.0), (False, 0.5)])
+def test_the_learning_rate_begins_anew_after_the_cut_or_goes_on(
+    tmp_path, restart, after_cut, precision, monkeypatch
+):
+    rates = []
+    fit = keras.Model.fit
+
+    def watched(model, *args, **kwargs):
+        rates.append(float(model.optimizer.learning_rate))
+        found = fit(model, *args, **kwargs)
+        rates.append(float(model.optimizer.learning_rate))
+        return found
+
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    settings = QUICK | {
+        "methods": ["magnitude"],
+        "learning_rate": 0.02,
+        "restart": restart,
+        "precision": precision,
+    }
+    found = tf_wgsef.compare_methods(settings, output=tmp_path)
+    end_of_first = 0.0 if restart else 0.5  # half of one cosine over both epochs
+    np.testing.assert_allclose(rates, 0.02 * np.array([1.0, end_of_first, after_cut, 0.0] * 2), atol=1e-8)
+    assert [run["restart"] for run in found.runs] == [restart, restart]
+
+
+def test_runs_of_before_there_was_a_choice_are_those_that_began_anew(tmp_path):
+    found = tf_wgsef.compare_methods(QUICK, output=tmp_path)
+    file = tmp_path / "runs.jsonl"
+    rows = [{name: value for name, value in row.items() if name != "restart"} for row in read_rows(file)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert (
+        len(tf_wgsef.compare_methods(QUICK, output=tmp_path, report_only=True).runs) == len(found.runs) == 3
+    )
+    with pytest.raises(InputError, match="Expected runs of these settings"):
+        tf_wgsef.compare_methods(QUICK | {"restart": False}, output=tmp_path, report_only=True)
+
+
 def test_files_are_converted_and_measured(tmp_path, converted):
     settings = {**QUICK, "methods": ["magnitude"], "latency": True}
     runs = {run["method"]: run for run in tf_wgsef.compare_methods(settings, output=tmp_path).runs}

@@ -35,7 +35,7 @@ class Run:
         samples: the first so many training images; None for all.
         validation: 0 to measure on the test images; else on so many training images behind ``samples``.
         batch: batch size.
-        learning_rate: at the start of each of two cosines, before and after the cut.
+        learning_rate: at the start of each cosine; see ``restart``.
         weight_decay: decoupled.
         augment: whether images are shifted and mirrored.
         clip: largest norm of the whole gradient; None for no clipping.
@@ -43,6 +43,8 @@ class Run:
         shape: how many groups stay of each layer, ``"conv1=3,conv2=12"``; None where ``level`` says it.
         precision: Keras's dtype policy while training, ``"mixed_bfloat16"`` or ``"mixed_float16"``; None for
             float32. Figures are those of the network in float32.
+        restart: whether the learning rate begins anew after the cut, two cosines in all (learning rate
+            rewinding, Renda et al. 2020, arXiv:2003.02389); else one cosine over all epochs.
     """
 
     recipe: str
@@ -63,6 +65,7 @@ class Run:
     strength: float | None
     shape: str | None = None
     precision: str | None = None
+    restart: bool = True
 
     @property
     def first(self) -> int:
@@ -106,6 +109,7 @@ class Settings:
         clip: see ``Run``.
         strength: {method: λ or several, of which each is run}.
         precision: see ``Run``.
+        restart: see ``Run``.
         latency: whether each file is measured on this machine.
     """
 
@@ -130,6 +134,7 @@ class Settings:
     clip: float | None = 1.0
     strength: Mapping[str, float | tuple[float, ...]] = dataclasses.field(default_factory=dict)
     precision: str | None = None
+    restart: bool = True
     latency: bool = True
 
     def __post_init__(self):
@@ -182,7 +187,11 @@ class Settings:
         plain["ramp"] = _check_positive("ramp", check_share("ramp", self.ramp))
         if self.weight_decay is not None:
             plain["weight_decay"] = check_non_negative("weight_decay", self.weight_decay)
-        for name, asked in (("augment", self.augment), ("latency", self.latency)):
+        for name, asked in (
+            ("augment", self.augment),
+            ("latency", self.latency),
+            ("restart", self.restart),
+        ):
             if not (isinstance(asked, bool) or (asked is None and name == "augment")):
                 raise InputError(f"Expected `{name}` to be true or false. Received: {name}={asked!r}.")
         for name, value in plain.items():
@@ -212,7 +221,7 @@ class Settings:
     def runs(self) -> list[Run]:
         """Returns every run, level by level, each level's methods next to each other."""
         common = {name: getattr(self, name) for name in ("recipe", "unit", "groups", "ramp", "validation")}
-        common |= {name: getattr(self, name) for name in ("samples", "clip", "precision")}
+        common |= {name: getattr(self, name) for name in ("samples", "clip", "precision", "restart")}
         recipe = self.recipe_itself()
         for name in ("epochs", "batch", "learning_rate", "weight_decay", "augment"):
             asked = getattr(self, name)

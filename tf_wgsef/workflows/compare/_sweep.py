@@ -29,7 +29,9 @@ from tf_wgsef.workflows.compare._settings import Run, Settings, read_settings
 RUNS_FILE = "runs.jsonl"
 _PAGES = ("compare.html", "compare.md", "compare.png")
 # What lines of earlier versions lack.
-_SINCE = {field.name: field.default for field in dataclasses.fields(Run) if field.default is None}
+_SINCE = {
+    field.name: field.default for field in dataclasses.fields(Run) if field.default is not dataclasses.MISSING
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,8 +24,8 @@ def accuracy(model, data: ImageData) -> float:
 class Trainer:
     """Fits a model: called, for the epochs before the cut.
 
-    SGD with Nesterov momentum, a cosine for each part; the optimizer begins anew after the cut for every
-    method. Without XLA on CPUs, where it makes convolutions slower.
+    SGD with Nesterov momentum; the optimizer begins anew after the cut for every method, its learning rate
+    too or not, as ``Run.restart`` says. Without XLA on CPUs, where it makes convolutions slower.
 
     Args:
         run: what is to be done.
@@ -52,7 +52,8 @@ class Trainer:
 
         Args:
             model: the network, or a ``ProximalModel``.
-            optimizer: number of steps → the optimizer, where it is not that of all others.
+            optimizer: makes the optimizer, where it is not that of all others, of what makes the schedule of
+                a learning rate: first rate → schedule.
             callbacks: of Keras, besides.
         """
         self._fit(model, 0, self._run.first, [*callbacks, _BeforeCut(self)], optimizer)
@@ -79,7 +80,7 @@ class Trainer:
             epoch=done - start,
         )
         model.compile(
-            (optimizer or self._sgd)(len(batches) * (end - start)),
+            (optimizer or self._sgd)(self._cosine(start, end, len(batches))),
             keras.losses.SparseCategoricalCrossentropy(from_logits=not self._softmax),
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
@@ -96,15 +97,56 @@ class Trainer:
                 verbose=0,
             )
 
-    def _sgd(self, steps: int) -> keras.optimizers.Optimizer:
+    def _cosine(self, start: int, end: int, per_epoch: int) -> Callable:
+        """Returns what makes the learning rate's schedule between two epochs, of the first rate."""
+        if self._run.restart:
+            return lambda rate: keras.optimizers.schedules.CosineDecay(rate, per_epoch * (end - start))
+        all_steps = per_epoch * self._run.epochs
+        return lambda rate: LaterPart(
+            keras.optimizers.schedules.CosineDecay(rate, all_steps), per_epoch * start
+        )
+
+    def _sgd(self, cosine: Callable) -> keras.optimizers.Optimizer:
         run = self._run
         return keras.optimizers.SGD(
-            keras.optimizers.schedules.CosineDecay(run.learning_rate, steps),
+            cosine(run.learning_rate),
             momentum=0.9,
             nesterov=True,
             weight_decay=run.weight_decay or None,
             global_clipnorm=run.clip,
         )
+
+
+@keras.saving.register_keras_serializable(package="tf_wgsef")
+class LaterPart(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule from a later step on.
+
+    Args:
+        schedule: the whole.
+        first: the step of it that is the first here.
+
+    Example:
+        >>> whole = keras.optimizers.schedules.CosineDecay(0.1, 100)
+        >>> [round(float(LaterPart(whole, 50)(step)), 3) for step in (0, 50)]
+        [0.05, 0.0]
+    """
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, first: int):
+        super().__init__()
+        self._schedule, self._first = schedule, first
+
+    def __call__(self, step):
+        """The rate at a step."""
+        return self._schedule(step + self._first)
+
+    def get_config(self):
+        """For ``from_config``; Keras copies an optimizer by it."""
+        return {"schedule": keras.saving.serialize_keras_object(self._schedule), "first": self._first}
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes it again."""
+        return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["first"])
 
 
 @contextlib.contextmanager

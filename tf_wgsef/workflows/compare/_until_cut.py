@@ -32,7 +32,7 @@ def proximal(options: Callable[[float | None], dict], optimizer: Callable | None
         sparse = sparsify(
             model, groups=run.groups, ramp=run.ramp, **run.sparsify_level, **options(run.strength)
         )
-        train(sparse, optimizer=None if optimizer is None else lambda steps: optimizer(run))
+        train(sparse, optimizer=None if optimizer is None else lambda cosine: optimizer(run))
         if not sparse.frozen:
             sparse.freeze()
         return sparse.model
@@ -89,9 +89,8 @@ def implicit(model, run, train):
     for variable in weights:
         variable.regularizer = keras.regularizers.L2(run.strength)
 
-    def adam(steps):
-        rate = keras.optimizers.schedules.CosineDecay(_ADAM_RATE, steps)
-        return keras.optimizers.Adam(rate, global_clipnorm=run.clip)
+    def adam(cosine):
+        return keras.optimizers.Adam(cosine(_ADAM_RATE), global_clipnorm=run.clip)
 
     train(model, optimizer=adam)
     for variable in weights:
