@@ -22,6 +22,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--precision", choices=("mixed_bfloat16", "mixed_float16"), help="while training")
     parser.add_argument("--minutes", type=float, help="stop after so many; the same command goes on there")
     parser.add_argument("--no-latency", action="store_true", help="do not measure the files")
+    parser.add_argument("--models", action="store_true", help="save the network of every run that is made")
     parser.add_argument("--report-only", action="store_true", help="train nothing: show what is there")
     parser.add_argument("--list", action="store_true", help="show the recipes and methods, and end")
 
@@ -55,6 +56,8 @@ def run(arguments, out, err) -> dict:
         base = {**base, "model": None, "data": None, "pretrained": False}
     if arguments.pretrained:
         given["pretrained"] = True
+    if arguments.models:
+        given["models"] = True
     if arguments.no_latency:
         given["latency"] = False
     try:

@@ -136,6 +136,25 @@ def test_runs_of_before_there_was_a_choice_are_those_that_began_anew(tmp_path):
         tf_wgsef.compare_methods(QUICK | {"restart": False}, output=tmp_path, report_only=True)
 
 
+def test_the_networks_of_the_runs_are_there_to_deploy(tmp_path):
+    found = tf_wgsef.compare_methods(QUICK | {"models": True}, output=tmp_path)
+    assert len({run["model_file"] for run in found.runs}) == len(list((tmp_path / "models").iterdir())) == 3
+    data = images()
+    for run in found.runs:
+        model = keras.saving.load_model(tmp_path / run["model_file"], safe_mode=True)
+        answers = np.argmax(model.predict(data.x_test, verbose=0), axis=-1)
+        assert run["accuracy"] == pytest.approx(np.mean(answers == data.y_test))
+        assert run["parameters"] == model.count_params()
+
+
+def test_no_network_is_saved_unless_asked_for_and_a_bad_place_shows_before_training(tmp_path):
+    (tmp_path / "models").write_text("not a folder")
+    assert tf_wgsef.compare_methods(QUICK, output=tmp_path).runs[0]["model_file"] is None
+    with pytest.raises(InputError, match="which is a file"):
+        tf_wgsef.compare_methods(QUICK | {"models": True, "seeds": [1]}, output=tmp_path)
+    assert len(read_rows(tmp_path / "runs.jsonl")) == 3
+
+
 def test_files_are_converted_and_measured(tmp_path, converted):
     settings = {**QUICK, "methods": ["magnitude"], "latency": True}
     runs = {run["method"]: run for run in tf_wgsef.compare_methods(settings, output=tmp_path).runs}

@@ -100,6 +100,7 @@ def test_a_shape_that_the_network_cannot_have(shape, message):
         (dict(clip=float("nan")), "`clip` to be a number above 0"),
         (dict(validation=-1), "`validation`"),
         (dict(restart="no"), "`restart` to be true or false"),
+        (dict(models=1), "`models` to be true or false"),
         (dict(strength={"ssl": -1}), "`strength` to be a number above 0"),
         (dict(strength={"nothing": 1}), "Received: 'nothing'"),
         (dict(strength=0.1), "`strength` to be"),

@@ -25,6 +25,7 @@ def execute(
     latency: bool = False,
     advance: Advance | None = None,
     state: RunState | None = None,
+    keep: Callable[[keras.Model], object] | None = None,
 ) -> dict:
     """Trains to the cut, strips, trains the rest, measures; goes on where a stopped run stood.
 
@@ -37,6 +38,7 @@ def execute(
         latency: whether the file is measured on this machine.
         advance: is told how much of the training is done, in [0, 1].
         state: where the run stands; from the start if None.
+        keep: is given the network that is measured.
 
     Returns:
         The run's settings with ``accuracy_before_cut``, ``accuracy_after_cut``, ``accuracy`` (after
@@ -58,6 +60,8 @@ def execute(
     model = in_float32(model)
     found = {**state.found, "accuracy": accuracy(model, data)}
     model = METHODS[run.method].finish(model)
+    if keep is not None:
+        keep(model)
     costs = profile(model)
     found |= {"parameters": costs.parameters, "macs": costs.macs, **file_figures(model, latency)}
     found["seconds"] = state.seconds

@@ -1,8 +1,12 @@
 """The runs that are missing, one after another, each added to the file when it is done."""
 
 import dataclasses
+import functools
+import hashlib
+import json
 import pathlib
 
+import keras
 from absl import logging
 from rich.console import Console
 from rich.progress import (
@@ -15,12 +19,16 @@ from rich.progress import (
 )
 
 from tf_wgsef.errors import WGSEFError
+from tf_wgsef.output_files import new_file, new_folder
 from tf_wgsef.report import shape_label
 from tf_wgsef.workflows.compare._execute import execute
 from tf_wgsef.workflows.compare._methods import METHODS
 from tf_wgsef.workflows.compare._results_file import append
 from tf_wgsef.workflows.compare._run_state import Deadline, OutOfTime, RunState
 from tf_wgsef.workflows.compare._settings import Run, Settings
+
+MODELS = "models"
+"""The folder, beside the file of the runs, for the networks that they leave."""
 
 UNFINISHED = "unfinished"
 """The folder, beside the file of the runs, for the states of those that were stopped."""
@@ -73,8 +81,13 @@ def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep,
             try:
                 if number and not keep.deadline.leaves(0):
                     raise OutOfTime
-                row = execute(run, data, recipe.build, latency=settings.latency, advance=advance, state=state)
-                append(file, {**row, "data": data.name})
+                model = _model_file(run) if settings.models else None
+                row = execute(
+                    run, data, recipe.build,
+                    latency=settings.latency, advance=advance, state=state,
+                    keep=None if model is None else functools.partial(_save, path=file.parent / model),
+                )  # fmt: skip
+                append(file, {**row, "data": data.name, "model_file": model})
             except OutOfTime:
                 bar.stop()
                 done = f"{number} of {len(runs)} runs"
@@ -87,6 +100,19 @@ def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep,
                 logging.warning("%s has no result: %s", _name(run), error)
             state.clear()
         bar.update(task, completed=len(runs))
+
+
+def _model_file(run: Run) -> str:
+    """Where the network of a run goes, from the folder on; another run has another name."""
+    settings = json.dumps(dataclasses.asdict(run), sort_keys=True)
+    code = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    return f"{MODELS}/{run.method}_{run.level:.4g}_seed{run.seed}_{code}.keras"
+
+
+def _save(model: keras.Model, *, path: pathlib.Path) -> None:
+    new_folder(path.parent, overwrite=True)
+    with new_file(path, overwrite=True) as new:
+        model.save(new)
 
 
 def _check_methods(runs: list[Run], build) -> None:

@@ -111,6 +111,7 @@ class Settings:
         precision: see ``Run``.
         restart: see ``Run``.
         latency: whether each file is measured on this machine.
+        models: whether the network of each run that is made is saved, in the folder ``models``.
     """
 
     recipe: str = "lenet5-digits"
@@ -136,6 +137,7 @@ class Settings:
     precision: str | None = None
     restart: bool = True
     latency: bool = True
+    models: bool = False
 
     def __post_init__(self):
         for name in ("methods", "seeds"):
@@ -191,6 +193,7 @@ class Settings:
             ("augment", self.augment),
             ("latency", self.latency),
             ("restart", self.restart),
+            ("models", self.models),
         ):
             if not (isinstance(asked, bool) or (asked is None and name == "augment")):
                 raise InputError(f"Expected `{name}` to be true or false. Received: {name}={asked!r}.")

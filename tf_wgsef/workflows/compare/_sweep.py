@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from tf_wgsef.errors import InputError
-from tf_wgsef.output_files import check_new_file, new_file
+from tf_wgsef.output_files import check_new_file, check_new_folder, new_file
 from tf_wgsef.report import (
     FIGURES,
     MethodRow,
@@ -22,7 +22,7 @@ from tf_wgsef.validation import check_positive_int, is_finite_number
 from tf_wgsef.workflows._environment import describe_environment
 from tf_wgsef.workflows.compare._methods import METHODS
 from tf_wgsef.workflows.compare._results_file import read_rows
-from tf_wgsef.workflows.compare._run_all import Keep, run_all
+from tf_wgsef.workflows.compare._run_all import MODELS, Keep, run_all
 from tf_wgsef.workflows.compare._run_state import Deadline
 from tf_wgsef.workflows.compare._settings import Run, Settings, read_settings
 
@@ -139,6 +139,8 @@ def compare_methods(
     done = _finished(file)
     missing = [] if report_only else [run for run in todo if run not in done]
     if missing:
+        if settings.models:
+            check_new_folder(folder / MODELS, overwrite=True)
         run_all(missing, settings, file, keep, console or Console(stderr=True))
         done = _finished(file)
     found = [done[run] for run in todo if run in done]
