@@ -110,9 +110,12 @@ def _model_file(run: Run) -> str:
 
 
 def _save(model: keras.Model, *, path: pathlib.Path) -> None:
+    """Saves the network alone: without its optimizer any Keras loads it, and it is half as large."""
+    (images,), (scores,) = model.inputs, model.outputs
+    plain = keras.Model(images, scores, name=model.name)  # the same layers, not compiled
     new_folder(path.parent, overwrite=True)
     with new_file(path, overwrite=True) as new:
-        model.save(new)
+        plain.save(new)
 
 
 def _check_methods(runs: list[Run], build) -> None:
