@@ -124,7 +124,8 @@ def _accuracy(row: MethodRow) -> float:
 def _label(run: dict, runs: Sequence[dict], labels: dict[str, str]) -> str:
     name = labels.get(run["method"], run["method"])
     strengths = {one.get("strength") for one in runs if one["method"] == run["method"]}
-    return f"{name}, λ={run['strength']:g}" if len(strengths) > 1 else name
+    strength = run.get("strength")
+    return name if len(strengths) < 2 or strength is None else f"{name}, λ={strength:g}"
 
 
 def _figures(runs: list[dict]) -> dict[str, Spread]:

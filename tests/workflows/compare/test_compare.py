@@ -142,6 +142,7 @@ def test_the_networks_of_the_runs_are_there_to_deploy(tmp_path):
     data = images()
     for run in found.runs:
         model = keras.saving.load_model(tmp_path / run["model_file"], safe_mode=True)
+        assert not model.compiled  # an optimizer would double the file, and its schedule is known here only
         answers = np.argmax(model.predict(data.x_test, verbose=0), axis=-1)
         assert run["accuracy"] == pytest.approx(np.mean(answers == data.y_test))
         assert run["parameters"] == model.count_params()
@@ -345,7 +346,10 @@ def told(monkeypatch):
     [
         *({name: value} for name in ("accuracy", "macs") for value in ("0.9", True, [], {}, -1, 10**400)),
         {"accuracy": None}, {"accuracy": float("nan")}, {"macs": float("inf")}, {"note": float("nan")},
-        {"method": []}, {"seed": {}}, {"data": None}, {"data": ["a"]},
+        {"method": []}, {"seed": {}}, {"data": None}, {"data": ["a"]}, {"accuracy": 1.5},
+        *({"restart": value} for value in (1, "true", None)), {"level": "0.5"}, {"level": None}, {"level": 1},
+        {"recipe": 5}, {"method": None}, {"seed": "0"}, {"epochs": 2.5}, {"augment": 0}, {"shape": 5},
+        *({"strength": value} for value in ("0.1", True, 10**400)), {"precision": 16}, {"clip": "1"},
     ],
     ids=str,
 )  # fmt: skip
@@ -360,6 +364,7 @@ def test_a_row_that_is_no_finished_run_is_kept_and_the_run_made_again(tmp_path, 
     assert told == ["dense", "wgsef", "wgsef"] and len(runs) == 2
     assert file.read_text().startswith(before)
     json.dumps(runs, allow_nan=False)
+    assert tf_wgsef.compare_methods(None, output=tmp_path, report_only=True).runs == runs
 
 
 @pytest.mark.parametrize("name", ["runs.jsonl", "compare.html", "compare.md", "compare.png"])

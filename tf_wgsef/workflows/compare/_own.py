@@ -1,5 +1,6 @@
 """A recipe of the user's own files: a Keras model and its data."""
 
+import errno
 import hashlib
 import os
 import pathlib
@@ -40,13 +41,21 @@ def own_name(model: str | os.PathLike, data: str | os.PathLike, *, pretrained: b
     """Returns what the recipe is called; a file with other contents makes another recipe."""
     digest = hashlib.sha256()
     for path in (model, data):
-        try:
-            digest.update(pathlib.Path(path).read_bytes())
-        except OSError as error:
-            raise InputError(
-                f"Expected a file. Received: {str(path)!r} ({error.strerror or error})."
-            ) from error
+        digest.update(_bytes(path))
     return f"{pathlib.Path(model).name} {digest.hexdigest()[:8]}{' pretrained' if pretrained else ''}"
+
+
+def _bytes(path) -> bytes:
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"Expected `model` and `data` to be paths of files. Received: {path!r}.")
+    file = pathlib.Path(path)
+    try:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise OSError(errno.EINVAL, "it is a device or a pipe")  # reading one may never end
+        return file.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"Expected a file. Received: {str(path)!r} ({reason}).") from error
 
 
 def _images(path) -> ImageData:

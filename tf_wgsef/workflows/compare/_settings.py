@@ -173,6 +173,11 @@ class Settings:
                 )
         self._check_numbers()
         self._check_strengths()
+        if self.pretrained and self.model is None:
+            raise InputError(
+                f"Expected `pretrained` with a `model` of your own. Received: the recipe {self.recipe!r}, "
+                f"which has new weights for each seed. Leave it out, or pass `model` and `data`."
+            )
 
     def _check_numbers(self) -> None:
         """Checks them, and makes each a plain number of Python, as the file of the runs takes it."""
@@ -186,15 +191,16 @@ class Settings:
         whole = isinstance(self.validation, numbers.Integral) and not isinstance(self.validation, bool)
         none_held = whole and self.validation == 0
         plain["validation"] = 0 if none_held else check_positive_int("validation", self.validation)
-        plain["ramp"] = _check_positive("ramp", check_share("ramp", self.ramp))
+        plain["ramp"] = _check_positive("ramp", self.ramp)
+        if plain["ramp"] is None or plain["ramp"] >= 1:
+            raise InputError(
+                f"Expected `ramp` in (0, 1), the share of the epochs before the cut. Received: "
+                f"ramp={self.ramp!r}."
+            )
         if self.weight_decay is not None:
             plain["weight_decay"] = check_non_negative("weight_decay", self.weight_decay)
-        for name, asked in (
-            ("augment", self.augment),
-            ("latency", self.latency),
-            ("restart", self.restart),
-            ("models", self.models),
-        ):
+        for name in ("augment", "pretrained", "latency", "restart", "models"):
+            asked = getattr(self, name)
             if not (isinstance(asked, bool) or (asked is None and name == "augment")):
                 raise InputError(f"Expected `{name}` to be true or false. Received: {name}={asked!r}.")
         for name, value in plain.items():

@@ -179,18 +179,29 @@ def _file_of_runs(folder: pathlib.Path) -> pathlib.Path:
 def _finished(file: pathlib.Path) -> dict[Run, dict]:
     """{run: its row} of the file; a row that is no finished run of ours is passed over, and made again."""
     names = [field.name for field in dataclasses.fields(Run)]
-    rows = [{**_SINCE, **row} for row in read_rows(file)]
-    rows = [row for row in rows if all(name in row for name in names) and _is_finished(row, names)]
+    rows = [row for row in ({**_SINCE, **row} for row in read_rows(file)) if _is_finished(row)]
     return {Run(**{name: row[name] for name in names}): row for row in rows}
 
 
-def _is_finished(row: dict, names: list[str]) -> bool:
-    """Whether the row says how accurate its run was, and each figure is a number or was not measured."""
+def _is_finished(row: dict) -> bool:
+    """Whether the row has all settings of a run, says how accurate it was, and its figures are numbers."""
     try:
         json.dumps(row, allow_nan=False)  # NaN and infinity, which Python reads, are no JSON
     except ValueError:
         return False
-    plain = all(row[name] is None or isinstance(row[name], str | bool | int | float) for name in names)
-    measured = [row[name] for name in FIGURES if row.get(name) is not None]
-    numbers = all(is_finite_number(value) and value >= 0 for value in measured)
-    return plain and numbers and row.get("accuracy") is not None and isinstance(row.get("data"), str)
+    settings = all(_is_of(row.get(field.name), field.type) for field in dataclasses.fields(Run))
+    measured = {name: row[name] for name in FIGURES if row.get(name) is not None}
+    numbers = all(is_finite_number(value) and value >= 0 for value in measured.values())
+    if not (settings and numbers and "accuracy" in measured and isinstance(row.get("data"), str)):
+        return False
+    shares = [value for name, value in measured.items() if name.startswith("accuracy")]
+    return 0 <= row["level"] < 1 and max(shares) <= 1
+
+
+def _is_of(value, kind) -> bool:
+    """Whether a value of JSON is of an attribute's type: true is no number, 1 not true, 3 a float too."""
+    if isinstance(value, bool):
+        return kind is bool
+    if isinstance(value, int) and not isinstance(value, kind):
+        return is_finite_number(value) and isinstance(float(value), kind)
+    return isinstance(value, kind)
