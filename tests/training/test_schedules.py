@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tests import oracles
+from tf_wgsef.errors import InputError
 from tf_wgsef.training import GradualBudget, LearningRateStep
 
 PROGRESS = np.linspace(0, 1, 21).astype("float32")
@@ -33,3 +34,13 @@ def test_no_step_is_above_one_in_a_short_ramp_or_one_of_unknown_length(steps):
 def test_the_learning_rate_is_the_step():
     assert float(LearningRateStep().step_size(0.3, 0.25, 100)) == 0.25
     assert LearningRateStep().room(0.3) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("until", value) for value in (0, 1.0, 2, -0.5, float("nan"), "a", None, True)]
+    + [("pace", value) for value in (0, 0.5, -1, float("nan"), float("inf"), "a", None)],
+)
+def test_numbers_outside_their_range_get_one_clear_line(name, value):
+    with pytest.raises(InputError, match=f"Expected `{name}` .*Received: {name}={value!r}"):
+        GradualBudget(**{name: value})

@@ -4,6 +4,9 @@ import dataclasses
 
 from keras import ops
 
+from tf_wgsef.errors import InputError
+from tf_wgsef.validation import is_finite_number
+
 
 @dataclasses.dataclass(frozen=True)
 class GradualBudget:
@@ -25,11 +28,23 @@ class GradualBudget:
     Attributes:
         until: share of the ramp over which the budget falls, in (0, 1).
         pace: how often a group that is outside could vanish within the ramp, at least 1.
+
+    Raises:
+        InputError: if a number is outside its range.
     """
 
     until: float = 0.8
     pace: float = 5.0
     up_to_one = True
+
+    def __post_init__(self):
+        if not is_finite_number(self.until) or not 0 < self.until < 1:
+            raise InputError(
+                f"Expected `until` in (0, 1), the share of the ramp over which the budget falls. Received: "
+                f"until={self.until!r}. Pass 0.8 to leave a fifth of it to the end."
+            )
+        if not is_finite_number(self.pace) or self.pace < 1:
+            raise InputError(f"Expected `pace` to be a number of at least 1. Received: pace={self.pace!r}.")
 
     def step_size(self, progress, learning_rate, steps):
         """Step at ``progress`` in [0, 1] of a ramp of so many ``steps``, scalar tensors.
