@@ -87,7 +87,11 @@ X, Y = np.zeros((2, 4, 4, 1)), np.array([0, 1])
         ({"y_train": np.array([0.5, 1])}, "one class"),
         ({"y_test": np.array([-1, 0])}, "one class"),
         ({"y_test": np.eye(2)}, "one class"),
+        ({"y_train": np.array([0, 2**31])}, "one class"),
+        ({"y_train": np.array([0, 1e300])}, "one class"),
         ({"x_train": np.array(["a", "b"])}, "of numbers"),
+        ({"x_train": np.full(X.shape, np.nan)}, "x_train of numbers that float32 holds"),
+        ({"x_test": np.full(X.shape, 1e300)}, "x_test of numbers that float32 holds"),
         ({"x_test": np.zeros((0, 4, 4, 1)), "y_test": np.zeros(0)}, "x_test"),
     ],
 )

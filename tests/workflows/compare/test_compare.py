@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 
 import keras
 import numpy as np
@@ -322,6 +323,10 @@ def test_files_that_do_not_fit_each_other(files, tmp_path):
             InputError, match=r"inputs of shape \(8, 8, 1\) with one output for each of 3 classes"
         ):
             settings.recipe_itself()
+    arrays = dict(np.load(files["data"]))
+    np.savez(tmp_path / "low.npz", **{**arrays, "x_test": arrays["x_test"][:, :4]})
+    with pytest.raises(InputError, match=r"x_test of shape \(n, 8, 8, 1\), as x_train. Received: low.npz"):
+        Settings(model=files["model"], data=str(tmp_path / "low.npz")).recipe_itself()
     np.savez(tmp_path / "short.npz", x=np.zeros((3, 8, 8, 1)), y=np.zeros(3))
     with pytest.raises(InputError, match="x_train, y_train, x_test and y_test"):
         Settings(model=files["model"], data=str(tmp_path / "short.npz")).recipe_itself()
@@ -375,6 +380,21 @@ def test_a_folder_in_a_files_place_is_found_before_training(tmp_path, told, name
     assert told == []
 
 
+def test_what_could_not_be_written_after_a_run_is_found_before_it(tmp_path, told, monkeypatch):
+    (tmp_path / "unfinished").write_text("not a folder")
+    with pytest.raises(InputError, match="unfinished', which is a file"):
+        tf_wgsef.compare_methods(QUICK, output=tmp_path)
+    (tmp_path / "unfinished").unlink()
+    (tmp_path / "runs.jsonl").touch()
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != tmp_path / "runs.jsonl" and access(path, mode)
+    )
+    with pytest.raises(InputError, match="file of runs that may be written to"):
+        tf_wgsef.compare_methods(QUICK, output=tmp_path)
+    assert told == []
+
+
 def test_an_output_that_is_no_folder_is_left_alone(tmp_path, told):
     file = tmp_path / "notes.txt"
     file.write_text("mine")
@@ -396,7 +416,8 @@ def test_a_run_depends_on_its_seed_and_not_on_the_runs_before_it(tmp_path):
 def test_a_run_that_diverges_is_warned_of_and_the_others_go_on(tmp_path, caplog):
     settings = {**QUICK, "methods": ["magnitude", "ssl"], "strength": {"ssl": 0.01}}
     steep = {**settings, "learning_rate": 1e30, "clip": None}
-    assert {run["method"] for run in tf_wgsef.compare_methods(steep, output=tmp_path).runs} <= {"dense"}
+    assert tf_wgsef.compare_methods(steep, output=tmp_path).runs == []
+    assert "nothing removed 0, seed 0 has no result: Expected finite weights" in caplog.text
     assert "SSL group lasso 0.5, seed 0 has no result: Expected finite weights" in caplog.text
     runs = tf_wgsef.compare_methods(settings, output=tmp_path).runs
     assert [run["method"] for run in runs] == ["dense", "magnitude", "ssl"]

@@ -94,6 +94,7 @@ def test_a_shape_that_the_network_cannot_have(shape, message):
         (dict(seeds=[]), "at least one of `seeds`"),
         (dict(seeds=["a"]), "`seeds` to be whole numbers"),
         (dict(epochs=0), "`epochs` to be a whole number of at least 1"),
+        (dict(epochs=10**30), r"`epochs` below 2\^31"),
         (dict(samples=2.5), "`samples` to be a whole number"),
         (dict(learning_rate=-1.0), "`learning_rate` to be a number above 0"),
         (dict(ramp=1.0), r"`ramp` in \(0, 1\), the share of the epochs before the cut. Received: ramp=1.0"),

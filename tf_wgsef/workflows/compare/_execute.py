@@ -6,8 +6,10 @@ import datetime
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from absl import logging
 
+from tf_wgsef.errors import InputError
 from tf_wgsef.graph import in_float32, profile
 from tf_wgsef.strip import strip
 from tf_wgsef.workflows.compare._methods import METHODS
@@ -47,6 +49,7 @@ def execute(
 
     Raises:
         OutOfTime: at the state's deadline, when the state is kept.
+        InputError: if weights are no longer finite: what they answer is no result.
     """
     data = data.first(run.samples, run.validation)
     state = RunState(None, run, data.name) if state is None else state
@@ -57,6 +60,7 @@ def execute(
             logging.warning("The state of a stopped run cannot be used (%s): the run begins anew.", error)
             state.clear()
             model = _trained(run, data, build, advance, state)
+    _check_finite(model)
     model = in_float32(model)
     found = {**state.found, "accuracy": accuracy(model, data)}
     model = METHODS[run.method].finish(model)
@@ -79,6 +83,15 @@ def _computing_in(precision: str | None):
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _check_finite(model: keras.Model) -> None:
+    for variable in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(variable).astype("float64")).all():
+            raise InputError(
+                f"Expected finite weights. Received: {variable.path} holds NaN or infinity after training. "
+                f"Train with a lower learning rate."
+            )
 
 
 def _trained(run: Run, data: ImageData, build, advance: Advance | None, state: RunState) -> keras.Model:

@@ -66,6 +66,11 @@ def _images(path) -> ImageData:
 def _check_fit(network, images: ImageData, path: str) -> None:
     classes = int(max(images.y_train.max(), images.y_test.max())) + 1
     shape = tuple(images.x_train.shape[1:])
+    if images.x_test.shape[1:] != shape:
+        raise InputError(
+            f"Expected x_test of shape (n, {', '.join(map(str, shape))}), as x_train. Received: "
+            f"{images.name} with x_test of shape {images.x_test.shape}."
+        )
     inputs, outputs = network.inputs, network.outputs
     fits = len(inputs) == len(outputs) == 1 and len(outputs[0].shape) == 2
     fits = fits and all(a in (None, b) for a, b in zip(inputs[0].shape[1:], shape, strict=False))

@@ -186,6 +186,8 @@ class Settings:
         for name in ("epochs", "samples", "batch"):
             if getattr(self, name) is not None:
                 plain[name] = check_positive_int(name, getattr(self, name))
+        if plain.get("epochs", 1) >= 2**31:  # schedules count steps in 64 bits
+            raise InputError(f"Expected `epochs` below 2^31. Received: epochs={self.epochs!r}.")
         for name in ("learning_rate", "clip"):
             plain[name] = _check_positive(name, getattr(self, name))
         whole = isinstance(self.validation, numbers.Integral) and not isinstance(self.validation, bool)

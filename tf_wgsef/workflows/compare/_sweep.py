@@ -22,7 +22,7 @@ from tf_wgsef.validation import check_positive_int, is_finite_number
 from tf_wgsef.workflows._environment import describe_environment
 from tf_wgsef.workflows.compare._methods import METHODS
 from tf_wgsef.workflows.compare._results_file import read_rows
-from tf_wgsef.workflows.compare._run_all import MODELS, Keep, run_all
+from tf_wgsef.workflows.compare._run_all import MODELS, UNFINISHED, Keep, run_all
 from tf_wgsef.workflows.compare._run_state import Deadline
 from tf_wgsef.workflows.compare._settings import Run, Settings, read_settings
 
@@ -139,8 +139,7 @@ def compare_methods(
     done = _finished(file)
     missing = [] if report_only else [run for run in todo if run not in done]
     if missing:
-        if settings.models:
-            check_new_folder(folder / MODELS, overwrite=True)
+        _check_places(folder, settings)
         run_all(missing, settings, file, keep, console or Console(stderr=True))
         done = _finished(file)
     found = [done[run] for run in todo if run in done]
@@ -174,6 +173,18 @@ def _file_of_runs(folder: pathlib.Path) -> pathlib.Path:
     for name in (RUNS_FILE, *_PAGES):
         check_new_file(folder / name, overwrite=True)
     return folder / RUNS_FILE
+
+
+def _check_places(folder: pathlib.Path, settings: Settings) -> None:
+    """Raises InputError before any training if what a run leaves could not be written after it."""
+    file = folder / RUNS_FILE
+    if file.exists() and not os.access(file, os.W_OK):
+        raise InputError(
+            f"Expected a file of runs that may be written to. Received: {str(file)!r}. Change its "
+            f"permissions, or pass another `output`."
+        )
+    for name in (UNFINISHED, MODELS) if settings.models else (UNFINISHED,):
+        check_new_folder(folder / name, overwrite=True)
 
 
 def _finished(file: pathlib.Path) -> dict[Run, dict]:

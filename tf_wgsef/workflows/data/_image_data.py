@@ -68,12 +68,18 @@ def from_arrays(arrays: dict[str, np.ndarray], name: str) -> ImageData:
             )
         x, y = np.asarray(arrays[f"x_{part}"]), np.asarray(arrays[f"y_{part}"])
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        whole = y.ndim == 1 and y.dtype.kind in "iuf" and bool((y == np.round(y)).all() and (y >= 0).all())
+        whole = y.ndim == 1 and y.dtype.kind in "iuf" and bool((y == np.round(y)).all())
+        whole = whole and bool((y >= 0).all() and (y < 2**31).all())
         if len(x) != len(y) or not len(x) or not whole or x.dtype.kind not in "iufb":
             raise InputError(
                 f"Expected x_{part} of numbers and y_{part} of one class (0, 1, 2, …) for each. Received: "
                 f"{name} with x_{part} of shape {x.shape} ({x.dtype}) and y_{part} of {y.shape} ({y.dtype})."
             )
-        scale = 255 if x.dtype == np.uint8 else 1
-        found += [x.astype("float32") / scale, y.astype("int32")]
+        with np.errstate(over="ignore"):  # what becomes infinite is said below
+            images = x.astype("float32") / (255 if x.dtype == np.uint8 else 1)
+        if x.dtype.kind == "f" and not np.isfinite(images).all():
+            raise InputError(
+                f"Expected x_{part} of numbers that float32 holds. Received: {name} with NaN or infinity."
+            )
+        found += [images, y.astype("int32")]
     return ImageData(*found, name=name)
