@@ -110,14 +110,29 @@ def read_tflite(tflite: bytes | str | os.PathLike) -> bytes:
     return content
 
 
+def read_regular_file(path: str | os.PathLike) -> bytes:
+    """Returns the bytes of a file that has an end.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: if it cannot be read, or is a device or a pipe; ``strerror`` says why.
+    """
+    file = pathlib.Path(path)
+    try:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise OSError(errno.EINVAL, "it is a device or a pipe")  # reading one may never end
+        return file.read_bytes()
+    except ValueError as error:  # a null character in the path
+        raise OSError(errno.EINVAL, str(error)) from error
+
+
 def _read(path: pathlib.Path) -> bytes:
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise OSError(errno.EINVAL, "it is a device or a pipe")  # reading one may never end
-        return path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = getattr(error, "strerror", None) or error
+        return read_regular_file(path)
+    except OSError as error:
         raise InputError(
             f"Expected the path of a .tflite file. Received: tflite={str(path)!r}, which cannot be "
-            f"read ({reason}). Check the path."
+            f"read ({error.strerror or error}). Check the path."
         ) from error

@@ -1,6 +1,5 @@
 """A recipe of the user's own files: a Keras model and its data."""
 
-import errno
 import hashlib
 import os
 import pathlib
@@ -8,6 +7,7 @@ import pathlib
 import keras
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.validation import read_regular_file
 from tf_wgsef.workflows._files import load_arrays, load_keras_model
 from tf_wgsef.workflows.compare._recipes import Recipe
 from tf_wgsef.workflows.data import ImageData, from_arrays
@@ -41,21 +41,15 @@ def own_name(model: str | os.PathLike, data: str | os.PathLike, *, pretrained: b
     """Returns what the recipe is called; a file with other contents makes another recipe."""
     digest = hashlib.sha256()
     for path in (model, data):
-        digest.update(_bytes(path))
+        if not isinstance(path, str | os.PathLike):
+            raise InputError(f"Expected `model` and `data` to be paths of files. Received: {path!r}.")
+        try:
+            digest.update(read_regular_file(path))
+        except OSError as error:
+            raise InputError(
+                f"Expected a file. Received: {str(path)!r} ({error.strerror or error})."
+            ) from error
     return f"{pathlib.Path(model).name} {digest.hexdigest()[:8]}{' pretrained' if pretrained else ''}"
-
-
-def _bytes(path) -> bytes:
-    if not isinstance(path, str | os.PathLike):
-        raise InputError(f"Expected `model` and `data` to be paths of files. Received: {path!r}.")
-    file = pathlib.Path(path)
-    try:
-        if file.exists() and not (file.is_file() or file.is_dir()):
-            raise OSError(errno.EINVAL, "it is a device or a pipe")  # reading one may never end
-        return file.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"Expected a file. Received: {str(path)!r} ({reason}).") from error
 
 
 def _images(path) -> ImageData:
