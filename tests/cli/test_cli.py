@@ -165,6 +165,21 @@ def test_compare_trains_ones_own_model_and_says_where_the_page_is(tmp_path, caps
     assert (tmp_path / "out" / "compare.html").is_file()
 
 
+def test_compare_fails_where_runs_have_no_result(tmp_path, capsys, caplog):
+    keras.Sequential([keras.Input((6,)), *map(keras.layers.Dense, (4, 4, 3))]).save(tmp_path / "mine.keras")
+    x, y = np.random.default_rng(0).random((48, 6)), np.arange(48) % 3
+    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    settings = tmp_path / "settings.toml"
+    settings.write_text(
+        'methods = ["dense"]\nseeds = [0, 1]\nepochs = 2\nlearning_rate = 1e38\nlatency = false'
+    )
+    own = ["--model", tmp_path / "mine.keras", "--data", tmp_path / "mine.npz"]
+    assert call("compare", settings, *own, "--output", tmp_path / "out", "--json") == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["missing"] == 2 and "2 of the runs have no result" in captured.err
+    assert "has no result: Expected finite weights" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

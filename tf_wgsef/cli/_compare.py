@@ -1,5 +1,7 @@
 """``tf-wgsef compare``: methods against each other on one network and one set of data."""
 
+from tf_wgsef.cli._partly import PartlyDoneError
+
 SUMMARY = "Train a network with several methods at equal levels, and compare accuracy, size and latency."
 EXAMPLE = "tf-wgsef compare --recipe lenet5-digits --methods wgsef magnitude narrow --levels 0.75 0.9"
 
@@ -75,4 +77,10 @@ def run(arguments, out, err) -> dict:
         where = f"The page, the table and every run are in {arguments.output}; open compare.html"
         out.print(where, markup=False)
     settings = comparison.settings if comparison.runs else {}
-    return {"settings": settings, "runs": comparison.runs, "missing": comparison.missing}
+    values = {"settings": settings, "runs": comparison.runs, "missing": comparison.missing}
+    if comparison.failed:
+        raise PartlyDoneError(
+            f"{comparison.failed} of the runs have no result: see above. The same command tries them again.",
+            values,
+        )
+    return values

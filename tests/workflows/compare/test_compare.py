@@ -339,7 +339,7 @@ def told(monkeypatch):
 
     def execute(run, *arguments, **options):
         made.append(run.method)
-        return {**dataclasses.asdict(run), "accuracy": 0.5, "macs": 100}
+        return {**dataclasses.asdict(run), "data": "images", "accuracy": 0.5, "macs": 100}
 
     monkeypatch.setattr(_run_all, "execute", execute)
     monkeypatch.setattr(_sweep.MethodsComparison, "save", lambda self, folder, facts: self.rows)

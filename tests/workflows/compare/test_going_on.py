@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import zlib
 
 import keras
@@ -12,7 +14,7 @@ from rich.console import Console
 import tf_wgsef
 from tests.workflows.compare.test_compare import images
 from tf_wgsef.errors import InputError
-from tf_wgsef.workflows.compare import RECIPES, Recipe, Settings, _execute, _run_state, _sweep
+from tf_wgsef.workflows.compare import RECIPES, Recipe, Settings, _execute, _run_all, _run_state, _sweep
 
 QUICK = dict(recipe="tiny", seeds=[0], levels=[0.5], epochs=5, ramp=0.5, latency=False)
 
@@ -192,3 +194,43 @@ def test_the_deadline_leaves_room_for_another_epoch_or_not():
     assert _run_state.Deadline().leaves(10**9)
     assert _run_state.Deadline(1).leaves(30) and not _run_state.Deadline(1).leaves(61)
     assert np.isfinite(_run_state.Deadline(1e-9)._end) and not _run_state.Deadline(1e-9).leaves(0)
+
+
+CLAIM = (
+    "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
+)
+
+
+def test_what_another_process_makes_is_left_to_it(tmp_path):
+    run = run_of("magnitude")
+    settings = {**QUICK, "methods": ["magnitude"]}
+    file = tmp_path / "unfinished" / f"{_run_state.state_name(run, 'noise in three shades')}.lock"
+    file.parent.mkdir()
+    said = Console(file=io.StringIO(), width=200)
+    with subprocess.Popen(
+        [sys.executable, "-c", CLAIM, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()  # it holds the claim
+        found = tf_wgsef.compare_methods(settings, output=tmp_path, console=said)
+        other.kill()
+    assert [one["method"] for one in found.runs] == ["dense"] and (found.missing, found.failed) == (1, 0)
+    assert "Left to other processes in this folder, which are at it: 1 of 2 runs." in said.file.getvalue()
+    # A process that was killed holds no claim.
+    assert tf_wgsef.compare_methods(settings, output=tmp_path).missing == 0
+    assert not any((tmp_path / "unfinished").iterdir())
+
+
+def test_what_another_process_has_made_meanwhile_is_not_made_again(tmp_path, monkeypatch):
+    settings = {**QUICK, "methods": ["magnitude"]}
+    real, made = _run_all.execute, []
+
+    def execute_both(run, **arguments):
+        """While this process makes the first run, another one makes the second."""
+        made.append(run)
+        if len(made) == 1:
+            tf_wgsef.compare_methods(settings, output=tmp_path)
+        return real(run, **arguments)
+
+    monkeypatch.setattr(_run_all, "execute", execute_both)
+    found = tf_wgsef.compare_methods(settings, output=tmp_path)
+    assert [run.method for run in made] == ["dense", "magnitude"] and found.missing == 0

@@ -43,9 +43,9 @@ def execute(
         keep: is given the network that is measured.
 
     Returns:
-        The run's settings with ``accuracy_before_cut``, ``accuracy_after_cut``, ``accuracy`` (after
-        training on), ``parameters``, ``macs``, ``file_bytes``, ``latency_us``,
-        ``max_abs_diff`` of the strip, ``seconds``, ``date``, and what the method notes.
+        The run's settings and the name of its ``data`` with ``accuracy_before_cut``,
+        ``accuracy_after_cut``, ``accuracy`` (after training on), ``parameters``, ``macs``, ``file_bytes``,
+        ``latency_us``, ``max_abs_diff`` of the strip, ``seconds``, ``date``, and what the method notes.
 
     Raises:
         OutOfTime: at the state's deadline, when the state is kept.
@@ -70,7 +70,7 @@ def execute(
     found |= {"parameters": costs.parameters, "macs": costs.macs, **file_figures(model, latency)}
     found["seconds"] = state.seconds
     found["date"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    return {**dataclasses.asdict(run), **found}
+    return {**dataclasses.asdict(run), **found, "data": data.name}
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import pathlib
+from collections.abc import Callable
 
 import keras
 from absl import logging
@@ -21,10 +22,12 @@ from rich.progress import (
 from tf_wgsef.errors import WGSEFError
 from tf_wgsef.output_files import new_file, new_folder
 from tf_wgsef.report import shape_label
+from tf_wgsef.workflows.compare._claim import TakenElsewhere, claimed
 from tf_wgsef.workflows.compare._execute import execute
+from tf_wgsef.workflows.compare._finished import finished_runs
 from tf_wgsef.workflows.compare._methods import METHODS
 from tf_wgsef.workflows.compare._results_file import append
-from tf_wgsef.workflows.compare._run_state import Deadline, OutOfTime, RunState
+from tf_wgsef.workflows.compare._run_state import Deadline, OutOfTime, RunState, state_name
 from tf_wgsef.workflows.compare._settings import Run, Settings
 
 MODELS = "models"
@@ -47,8 +50,10 @@ class Keep:
     deadline: Deadline
 
 
-def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep, console: Console) -> None:
+def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep, console: Console) -> int:
     """Makes the runs until the deadline; one that fails is warned of and leaves no line.
+
+    Other processes may be at it in the same folder: what one of them makes, or has made, is left to it.
 
     Args:
         runs: what is missing.
@@ -56,6 +61,9 @@ def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep,
         file: of the runs.
         keep: when the state of a run is kept.
         console: for the progress bar.
+
+    Returns:
+        The number of runs that failed.
 
     Raises:
         InputError: before any run, for data that are not there or a method that cannot train the network.
@@ -67,6 +75,7 @@ def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep,
         settings.samples, settings.validation
     )  # shows before any work is done whether there are enough
     console.print(f"{len(runs)} runs of {runs[0].epochs} epochs to make, into {file.parent}", markup=False)
+    unfinished, failed, elsewhere = file.parent / UNFINISHED, 0, 0
     with _bar(console) as bar:
         task = bar.add_task("", total=len(runs))
         for number, run in enumerate(runs):
@@ -75,19 +84,25 @@ def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep,
             def advance(share, number=number):
                 bar.update(task, completed=number + min(share, 1.0))
 
-            state = RunState(
-                file.parent / UNFINISHED, run, data.name, every=keep.every, deadline=keep.deadline
-            )
             try:
-                if number and not keep.deadline.leaves(0):
-                    raise OutOfTime
-                model = _model_file(run) if settings.models else None
-                row = execute(
-                    run, data, recipe.build,
-                    latency=settings.latency, advance=advance, state=state,
-                    keep=None if model is None else functools.partial(_save, path=file.parent / model),
-                )  # fmt: skip
-                append(file, {**row, "data": data.name, "model_file": model})
+                with claimed(unfinished, state_name(run, data.name)):
+                    if run in finished_runs(file):  # another process was faster
+                        continue
+                    state = RunState(unfinished, run, data.name, every=keep.every, deadline=keep.deadline)
+                    if number and not keep.deadline.leaves(0):
+                        raise OutOfTime
+                    execute_it = functools.partial(
+                        execute,
+                        data=data,
+                        build=recipe.build,
+                        latency=settings.latency,
+                        advance=advance,
+                        state=state,
+                    )
+                    failed += not _make(run, execute_it, file, models=settings.models)
+                    state.clear()
+            except TakenElsewhere:
+                elsewhere += 1
             except OutOfTime:
                 bar.stop()
                 done = f"{number} of {len(runs)} runs"
@@ -95,11 +110,27 @@ def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep,
                 console.print(
                     f"The time is over after {done}. The same command goes on at {next_one}.", markup=False
                 )
-                return
-            except WGSEFError as error:  # one that diverged, or lost its last path, is no reason to stop
-                logging.warning("%s has no result: %s", _name(run), error)
-            state.clear()
-        bar.update(task, completed=len(runs))
+                break
+        else:
+            bar.update(task, completed=len(runs))
+    if elsewhere:
+        console.print(
+            f"Left to other processes in this folder, which are at it: {elsewhere} of {len(runs)} runs."
+        )
+    return failed
+
+
+def _make(run: Run, execute_it: Callable[..., dict], file: pathlib.Path, *, models: bool) -> bool:
+    """Makes a run and adds its line; warns of one that fails, and returns whether there is a result."""
+    model = _model_file(run) if models else None
+    keep = None if model is None else functools.partial(_save, path=file.parent / model)
+    try:
+        row = execute_it(run, keep=keep)
+    except WGSEFError as error:  # one that diverged, or lost its last path, is no reason to stop
+        logging.warning("%s has no result: %s", _name(run), error)
+        return False
+    append(file, {**row, "model_file": model})
+    return True
 
 
 def _model_file(run: Run) -> str:

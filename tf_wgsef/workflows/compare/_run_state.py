@@ -43,6 +43,11 @@ class Deadline:
         return self._end is None or time.monotonic() + seconds < self._end
 
 
+def state_name(run: Run, data: str) -> str:
+    """Returns the name of what is kept of a run on the data of this name; another run's is another."""
+    return hashlib.sha256(json.dumps(_settings(run, data), sort_keys=True).encode()).hexdigest()[:16]
+
+
 class RunState:
     """Where a run stands.
 
@@ -72,9 +77,8 @@ class RunState:
         every: int = 10,
         deadline: Deadline | None = None,
     ):
-        self._of = {**dataclasses.asdict(run), "data": data}
-        name = hashlib.sha256(json.dumps(self._of, sort_keys=True).encode()).hexdigest()[:16]
-        self._folder = None if folder is None else folder / name
+        self._of = _settings(run, data)
+        self._folder = None if folder is None else folder / state_name(run, data)
         self._run, self._every, self.deadline = run, every, deadline or Deadline()
         self._start = self._epoch_start = time.monotonic()
         self._before = 0.0
@@ -198,6 +202,10 @@ class RunState:
             raise ValueError("a figure is no number")
         self.epoch, self._file, self._before = epoch, file, float(kept["seconds"])
         self.found, self._seeds = dict(kept["found"]), list(kept["seeds"])
+
+
+def _settings(run: Run, data: str) -> dict:
+    return {**dataclasses.asdict(run), "data": data}
 
 
 def _seeds(model) -> list:

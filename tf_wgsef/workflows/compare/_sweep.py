@@ -1,7 +1,6 @@
 """compare_methods: every run of the settings, one line of a file each, then the table and the page."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from rich.console import Console
 from tf_wgsef.errors import InputError
 from tf_wgsef.output_files import check_new_file, check_new_folder, new_file
 from tf_wgsef.report import (
-    FIGURES,
     MethodRow,
     method_rows,
     render_methods_html,
@@ -20,18 +18,14 @@ from tf_wgsef.report import (
 )
 from tf_wgsef.validation import check_positive_int, is_finite_number
 from tf_wgsef.workflows._environment import describe_environment
+from tf_wgsef.workflows.compare._finished import finished_runs
 from tf_wgsef.workflows.compare._methods import METHODS
-from tf_wgsef.workflows.compare._results_file import read_rows
 from tf_wgsef.workflows.compare._run_all import MODELS, UNFINISHED, Keep, run_all
 from tf_wgsef.workflows.compare._run_state import Deadline
 from tf_wgsef.workflows.compare._settings import Run, Settings, read_settings
 
 RUNS_FILE = "runs.jsonl"
 _PAGES = ("compare.html", "compare.md", "compare.png")
-# What lines of earlier versions lack.
-_SINCE = {
-    field.name: field.default for field in dataclasses.fields(Run) if field.default is not dataclasses.MISSING
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,10 +35,12 @@ class MethodsComparison:
     Attributes:
         runs: a dict per run: its settings and figures.
         missing: number of runs that the settings ask for and that are not there.
+        failed: number of those that were tried and have no result.
     """
 
     runs: list[dict]
     missing: int = 0
+    failed: int = 0
 
     @property
     def rows(self) -> list[MethodRow]:
@@ -97,7 +93,8 @@ def compare_methods(
     Each run is added to ``runs.jsonl`` in the folder as soon as it is done: a comparison that was stopped
     goes on where it stopped, and settings may grow (more seeds, methods, levels) without running
     anything twice. A run that fails (weights that are no longer finite, nothing left to strip) is warned
-    of, leaves no line, and is tried again by the next call.
+    of, leaves no line, and is tried again by the next call. Several processes may work in one folder: each
+    makes runs that no other one makes.
 
     Args:
         settings: what to compare; a mapping has the keys of ``Settings``. LeNet-5 on small digits if None;
@@ -129,21 +126,22 @@ def compare_methods(
     folder = pathlib.Path(output)
     file = folder / RUNS_FILE
     if report_only and settings is None:
-        todo = list(_finished(file))
+        todo = list(finished_runs(file))
     else:
         settings = settings if isinstance(settings, Settings) else read_settings(settings or {})
         todo = settings.runs()
     if report_only:
         _check_some(todo, file)
     file = _file_of_runs(folder)
-    done = _finished(file)
+    done = finished_runs(file)
     missing = [] if report_only else [run for run in todo if run not in done]
+    failed = 0
     if missing:
         _check_places(folder, settings)
-        run_all(missing, settings, file, keep, console or Console(stderr=True))
-        done = _finished(file)
+        failed = run_all(missing, settings, file, keep, console or Console(stderr=True))
+        done = finished_runs(file)
     found = [done[run] for run in todo if run in done]
-    comparison = MethodsComparison(found, len(todo) - len(found))
+    comparison = MethodsComparison(found, len(todo) - len(found), failed)
     if found:
         comparison.save(folder, describe_environment(f"tf-wgsef compare, into {folder.name}"))
     return comparison
@@ -151,7 +149,7 @@ def compare_methods(
 
 def _check_some(todo: list[Run], file: pathlib.Path) -> None:
     """Raises InputError if none of the runs is there: an empty table would replace a good one."""
-    done = _finished(file)
+    done = finished_runs(file)
     if not any(run in done for run in todo):
         there = MethodsComparison(list(done.values())).settings
         held = "; ".join(f"{name} {there[name]}" for name in ("recipe", "method", "level", "epochs", "seed"))
@@ -185,34 +183,3 @@ def _check_places(folder: pathlib.Path, settings: Settings) -> None:
         )
     for name in (UNFINISHED, MODELS) if settings.models else (UNFINISHED,):
         check_new_folder(folder / name, overwrite=True)
-
-
-def _finished(file: pathlib.Path) -> dict[Run, dict]:
-    """{run: its row} of the file; a row that is no finished run of ours is passed over, and made again."""
-    names = [field.name for field in dataclasses.fields(Run)]
-    rows = [row for row in ({**_SINCE, **row} for row in read_rows(file)) if _is_finished(row)]
-    return {Run(**{name: row[name] for name in names}): row for row in rows}
-
-
-def _is_finished(row: dict) -> bool:
-    """Whether the row has all settings of a run, says how accurate it was, and its figures are numbers."""
-    try:
-        json.dumps(row, allow_nan=False)  # NaN and infinity, which Python reads, are no JSON
-    except ValueError:
-        return False
-    settings = all(_is_of(row.get(field.name), field.type) for field in dataclasses.fields(Run))
-    measured = {name: row[name] for name in FIGURES if row.get(name) is not None}
-    numbers = all(is_finite_number(value) and value >= 0 for value in measured.values())
-    if not (settings and numbers and "accuracy" in measured and isinstance(row.get("data"), str)):
-        return False
-    shares = [value for name, value in measured.items() if name.startswith("accuracy")]
-    return 0 <= row["level"] < 1 and max(shares) <= 1
-
-
-def _is_of(value, kind) -> bool:
-    """Whether a value of JSON is of an attribute's type: true is no number, 1 not true, 3 a float too."""
-    if isinstance(value, bool):
-        return kind is bool
-    if isinstance(value, int) and not isinstance(value, kind):
-        return is_finite_number(value) and isinstance(float(value), kind)
-    return isinstance(value, kind)
