@@ -1,10 +1,12 @@
 """How much memory a conversion takes, and that what saves it changes nothing."""
 
+import gc
 import json
 import pathlib
 import subprocess
 import sys
 import tracemalloc
+import weakref
 
 import keras
 import numpy as np
@@ -12,11 +14,12 @@ import pytest
 
 import tf_wgsef
 from tests.convert.same import assert_same_operations
-from tf_wgsef.convert import predict
+from tf_wgsef.convert import _exporter, predict
 from tf_wgsef.convert._metadata import write_metadata
 from tf_wgsef.convert._schema import read_buffer, read_graph
 from tf_wgsef.convert._two_steps import fits_two_steps, with_ranges
 from tf_wgsef.convert._write_model import write_model
+from tf_wgsef.errors import ConversionError
 from tf_wgsef.memory import give_back_memory, use_little_memory
 
 L = keras.layers
@@ -132,3 +135,58 @@ def test_only_a_process_without_tensorflow_is_set_up(monkeypatch):
         for before in ("pass", "sys.modules['tensorflow'] = sys")
     ]
     assert found == [True, False]
+
+
+class Ring:
+    """Garbage that only a collection finds."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def _small():
+    return keras.Sequential([keras.Input((4,)), L.Dense(2)])
+
+
+def test_a_small_conversion_looks_at_new_objects_only(monkeypatch):
+    looked_at, collect = [], gc.collect
+    monkeypatch.setattr(gc, "collect", lambda *of: (looked_at.append(len(gc.get_objects())), collect(*of))[1])
+    held = [[] for _ in range(400_000)]
+    tf_wgsef.convert(_small())
+    assert len(looked_at) >= 2 and max(looked_at) < len(held)  # TensorFlow's own, and the last one
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_a_conversion_leaves_is_collected(monkeypatch):
+    left, real = [], _exporter._convert
+
+    def convert(*arguments):
+        left.append(weakref.ref(Ring()))
+        return real(*arguments)
+
+    monkeypatch.setattr(_exporter, "_convert", convert)
+    tf_wgsef.convert(_small())
+    assert left[0]() is None
+
+
+@pytest.fixture
+def frozen():
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def test_what_the_caller_has_frozen_stays_so(frozen):
+    count = gc.get_freeze_count()
+    tf_wgsef.convert(_small())
+    assert gc.get_freeze_count() > count / 2  # but for those that nobody holds any more
+
+
+def test_a_conversion_that_fails_leaves_nothing_frozen(monkeypatch):
+    def fails(*arguments):
+        raise ConversionError("no")
+
+    monkeypatch.setattr(_exporter, "_convert", fails)
+    with pytest.raises(ConversionError):
+        tf_wgsef.convert(_small())
+    assert gc.get_freeze_count() == 0

@@ -17,7 +17,7 @@ from ._flat import output_names
 from ._flex import flex_refused
 from ._int16 import calibrate_once, tidied
 from ._int16_steps import fits_int16, int16_file
-from ._memory import give_back, is_large
+from ._memory import collecting_own_garbage, give_back, is_large
 from ._mixed import convert_mixed
 from ._options import Quantization
 from ._quiet import quiet
@@ -41,7 +41,7 @@ def export_tflite(flat, specs, *, quantization, samples, batch_size, allow_flex=
         InputError: if a sample, read on the way, is not what the model takes.
         OSError: if there is no room for the copy of the model.
     """
-    with quiet() as printed:
+    with quiet() as printed, collecting_own_garbage(flat):
         try:
             with tempfile.TemporaryDirectory(prefix="tf_wgsef_") as folder:
                 _save(flat, specs, folder, batch_size, loops=not quantization.calibrated)

@@ -1,6 +1,9 @@
 """When a conversion gives memory back between its steps."""
 
+import contextlib
+import gc
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -18,6 +21,27 @@ def give_back(model) -> None:
     """
     if is_large(model):
         give_back_memory()
+
+
+@contextlib.contextmanager
+def collecting_own_garbage(model) -> Iterator[None]:
+    """Inside, garbage is looked for among new objects only, unless the model is large.
+
+    TensorFlow's converter collects at each call. Looking through all that a process holds took longer than
+    converting a small model (``benchmarks/conversion_time.py``).
+
+    Args:
+        model: a Keras model, built.
+    """
+    if is_large(model) or gc.get_freeze_count():  # what the caller has frozen stays so
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()  # what was frozen counts as old, and is looked at seldom, once it is thawed
+        gc.unfreeze()
 
 
 def is_large(model) -> bool:
