@@ -7,7 +7,7 @@ import importlib
 
 _HOMES = {
     "run_demo": "_demo",
-    "Deployment": "_deploy",
+    "Deployment": "_deployment",
     "deploy": "_deploy",
     "DeviceFacts": "_device",
     "channel_step": "_device",

@@ -1,96 +1,22 @@
 """One call from a trained sparse model to proven files: strip, quantize, convert, check, report."""
 
-import dataclasses
-import json
 import os
-import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich import box
-from rich.table import Table
-
-from tf_wgsef.convert import TFLiteFile, c_array, convert
+from tf_wgsef.convert import TFLiteFile, convert
 from tf_wgsef.convert.aware import check_training, convert_aware
 from tf_wgsef.errors import InputError, MeasurementError
 from tf_wgsef.graph import check_keras_model, profile
-from tf_wgsef.measure import LatencyComparison, LatencyStats, Target, measure_interleaved, resolve_target
-from tf_wgsef.output_files import check_new_folder, new_file, new_folder
+from tf_wgsef.measure import LatencyComparison, Target, measure_interleaved, resolve_target
+from tf_wgsef.output_files import check_new_folder
 from tf_wgsef.strip import StripResult, strip
+from tf_wgsef.workflows._deployment import Deployment
+from tf_wgsef.workflows._deployment_files import write_deployment
 from tf_wgsef.workflows._progress import WorkflowProgress
 from tf_wgsef.workflows._sparse_gain import SparseGain
 
-_NAMES = ("float32", "float16", "dynamic", "int8", "int16x8", "mixed", "aware")
 _SPARSE = ("none", "float", "float16")
 _STEPS = {"Strip": 1, "Convert": 4, "Measure": 4, "Write": 1}
-
-
-@dataclasses.dataclass(frozen=True)
-class Deployment:
-    """What ``deploy`` returns.
-
-    Attributes:
-        strip: what went and what stayed.
-        files: the ``.tflite`` files by quantization, each with its record.
-        sparsity: shares of the channels, parameters and MACs that are gone.
-        latency: of each file on the device, in microseconds; empty if it was not measured.
-        written: paths of what was written, by kind; empty without ``output``.
-        sparse_gains: with ``sparse=True``, what each file stored sparse gains against the same stored dense.
-        not_measured: why there is no latency although it was asked for; None otherwise.
-    """
-
-    strip: StripResult
-    files: dict[str, TFLiteFile]
-    sparsity: dict[str, float]
-    latency: dict[str, LatencyStats]
-    written: dict[str, str]
-    sparse_gains: dict[str, SparseGain] = dataclasses.field(default_factory=dict)
-    not_measured: str | None = None
-
-    def to_dict(self) -> dict:
-        """Returns all but the files themselves as JSON types."""
-        return {
-            "sparsity": self.sparsity,
-            "removed": self.strip.removed,
-            "skipped": self.strip.skipped,
-            "files": {name: file.record.to_dict() for name, file in self.files.items()},
-            "latency": {name: stats.to_dict() for name, stats in self.latency.items()},
-            "sparse_gains": {name: gain.to_dict() for name, gain in self.sparse_gains.items()},
-            "not_measured": self.not_measured,
-            "written": self.written,
-        }
-
-    def report(self) -> str:
-        """Returns what was removed and the record of each file, as text."""
-        records = (f"{name}\n{file.report()}" for name, file in self.files.items())
-        gains = (f"{name}, {gain}" for name, gain in self.sparse_gains.items())
-        latency = (str(stats) for stats in self.latency.values())
-        parts = [self.strip.report(), *records, *latency, *gains]
-        return "\n\n".join([*parts, f"not measured: {self.not_measured}"] if self.not_measured else parts)
-
-    def __str__(self):
-        return self.report()
-
-    def table(self) -> Table:
-        """Returns a ``rich`` table with one line per file."""
-        gone = ", ".join(
-            f"{share:.0%} of all {name.replace('macs', 'MACs')}" for name, share in self.sparsity.items()
-        )
-        table = Table(title=f"Removed: {gone}", box=box.SIMPLE_HEAD)
-        table.add_column("File")
-        for title in ("Bytes", "Numbers", "Largest difference", "Top-1 agreement", "Accuracy", "p50, µs"):
-            table.add_column(title, justify="right")
-        for name, file in self.files.items():
-            record = file.record
-            table.add_row(
-                name,
-                f"{len(file):,}",
-                "integers" if record.contents.integer_only else "floats",
-                f"{record.parity.relative:.2g} of the range",
-                _percent(record.parity.top1_agreement),
-                _percent(record.accuracy),
-                f"{self.latency[name].p50:,.1f}" if name in self.latency else "–",
-            )
-        return table
 
 
 def deploy(
@@ -173,7 +99,9 @@ def deploy(
         gains = {name: _gain(name, file, files[name], stats) for name, file in dense.items()}
         done = Deployment(result, files, sparsity, stats, {}, gains, problem)
         progress.begin("Write")
-        return done if output is None else _write(done, output, with_c_array, overwrite)
+        if output is None:
+            return done
+        return write_deployment(done, output, with_c_array=with_c_array, overwrite=overwrite)
 
 
 def _convert(model, modes: Mapping, options: Mapping, own: Mapping, progress) -> dict[str, TFLiteFile]:
@@ -264,37 +192,3 @@ def _sparsity(model, result: StripResult) -> dict[str, float]:
         "macs": (before.macs - after.macs, before.macs),
     }
     return {name: round(part / whole, 6) if whole else 0.0 for name, (part, whole) in gone.items()}
-
-
-def _write(done: Deployment, output, with_c_array: bool, overwrite: bool) -> Deployment:
-    folder = new_folder(output, overwrite=overwrite)
-    paths = {"keras": folder / "stripped.keras"}
-    with new_file(paths["keras"], overwrite=overwrite) as path:
-        done.strip.model.save(path)
-    for name, file in done.files.items():
-        paths[name] = folder / f"model_{'float32' if name == 'none' else name}.tflite"
-        with new_file(paths[name], overwrite=overwrite) as path:
-            path.write_bytes(file)
-        if with_c_array:
-            paths[f"{name} header"] = header = paths[name].with_suffix(".h")
-            with new_file(header, overwrite=overwrite) as path, path.open("w", encoding="utf-8") as lines:
-                lines.writelines(f"{line}\n" for line in c_array(file, header.stem))
-    paths["report"] = folder / "deploy.json"
-    written = {name: str(path) for name, path in paths.items()}
-    done = dataclasses.replace(done, written=written)
-    _write_report(done, paths["report"], overwrite)
-    if overwrite:  # files of an earlier model beside this one would be taken for its own
-        for name in _NAMES:
-            for path in (folder / f"model_{name}.tflite", folder / f"model_{name}.h"):
-                if str(path) not in written.values():
-                    path.unlink(missing_ok=True)
-    return done
-
-
-def _write_report(done: Deployment, report: pathlib.Path, overwrite: bool) -> None:
-    with new_file(report, overwrite=overwrite) as path:
-        path.write_text(json.dumps(done.to_dict(), indent=1), encoding="utf-8")
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.2%}"
