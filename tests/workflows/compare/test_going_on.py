@@ -214,7 +214,7 @@ def test_what_another_process_makes_is_left_to_it(tmp_path):
         found = tf_wgsef.compare_methods(settings, output=tmp_path, console=said)
         other.kill()
     assert [one["method"] for one in found.runs] == ["dense"] and (found.missing, found.failed) == (1, 0)
-    assert "Left to other processes in this folder, which are at it: 1 of 2 runs." in said.file.getvalue()
+    assert "Left to other processes in this folder: 1 of 2 runs." in said.file.getvalue()
     # A process that was killed holds no claim.
     assert tf_wgsef.compare_methods(settings, output=tmp_path).missing == 0
     assert not any((tmp_path / "unfinished").iterdir())

@@ -114,9 +114,7 @@ def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep,
         else:
             bar.update(task, completed=len(runs))
     if elsewhere:
-        console.print(
-            f"Left to other processes in this folder, which are at it: {elsewhere} of {len(runs)} runs."
-        )
+        console.print(f"Left to other processes in this folder: {elsewhere} of {len(runs)} runs.")
     return failed
 
 
