@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import tf_wgsef
+from tf_wgsef.workflows.compare import append
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(BENCHMARKS)
     import _applications as applications
+    import _applications_command as shared
     import strip_applications as command
 
 
@@ -114,12 +116,12 @@ def test_what_is_in_the_results_is_not_run_again(paths, monkeypatch):
         return ROW | {"model": name}
 
     monkeypatch.setattr(command, "run_apart", run_apart)
-    command.append(paths[0], ROW)
+    append(paths[0], ROW)
     with paths[0].open("a") as file:
         file.write('{"model": "ResN')  # killed while writing
     code, page = run(paths, "MobileNet", "ResNet50")
     assert (code, ran) == (0, ["ResNet50"])
-    assert list(command.read_results(paths[0])) == ["MobileNet", "ResNet50"]
+    assert list(shared.read_results(paths[0])) == ["MobileNet", "ResNet50"]
     assert "2 of 40 models" in page or not keras.__version__.startswith("3.15.")
     run(paths, "MobileNet", "ResNet50")
     assert ran == ["ResNet50"]
@@ -128,7 +130,7 @@ def test_what_is_in_the_results_is_not_run_again(paths, monkeypatch):
 
 
 def test_the_page_has_every_figure_and_every_reason(paths):
-    command.append(paths[0], ROW)
+    append(paths[0], ROW)
     code, page = run(paths, "MobileNet")
     (line,) = [line for line in page.splitlines() if line.startswith("| MobileNet")]
     for text in ("32×32×3", "3,239,114 → 844,461", "11.7 M → 3.0 M", "12.84 MB → 3.31 MB"):
@@ -149,14 +151,14 @@ def test_the_page_has_every_figure_and_every_reason(paths):
     ],
 )
 def test_what_falls_short_is_said_and_fails(paths, change, words):
-    command.append(paths[0], ROW | change)
+    append(paths[0], ROW | change)
     code, page = run(paths, "MobileNet")
     assert code == 1
     assert words in page.split("## What falls short")[1]
 
 
 def test_a_model_without_figures_still_has_a_line(paths):
-    command.append(paths[0], {"model": "MobileNet", "error": "stopped after 1 s"})
+    append(paths[0], {"model": "MobileNet", "error": "stopped after 1 s"})
     code, page = run(paths, "MobileNet")
     assert code == 1 and "| MobileNet | – |" in page
 
@@ -169,8 +171,8 @@ def test_an_unknown_model_is_one_line(capsys):
 
 def test_a_process_that_dies_is_an_error_of_its_model(monkeypatch):
     died = subprocess.CompletedProcess([], -9, "", "some line\nKilled\n")
-    monkeypatch.setattr(command.subprocess, "run", lambda *_, **__: died)
-    row = command.run_apart("MobileNet")
+    monkeypatch.setattr(shared.subprocess, "run", lambda *_, **__: died)
+    row = shared.run_apart("MobileNet", script=command.__file__)
     assert row["error"] == "the process was ended by signal 9 (9: out of memory)" and row["machine"]
     assert json.loads(json.dumps(row)) == row
 
@@ -178,7 +180,7 @@ def test_a_process_that_dies_is_an_error_of_its_model(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", applications.constructors())
 def test_every_model_loses_what_its_groups_allow(name):
-    row = command.run_apart(name, file=False)
+    row = shared.run_apart(name, file=False, script=command.__file__)
     assert command.fails(row) == ""
 
 

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+from tf_wgsef.workflows.compare import append
+
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(BENCHMARKS)
@@ -85,7 +87,7 @@ def test_what_is_in_the_results_is_not_run_again(tmp_path, monkeypatch):
         return ROW | {"model": name}
 
     monkeypatch.setattr(command, "run_apart", run_apart)
-    command.append(tmp_path / "results.jsonl", ROW)
+    append(tmp_path / "results.jsonl", ROW)
     code, page = run(tmp_path, "ResNet50", "MobileNet")
     assert (code, ran) == (0, ["ResNet50"])
     for text in ("| ResNet50 |", "3.6e-06", "1.01 MB", "82.0%", "2.0% (25%)", "3.33 MB"):
@@ -106,7 +108,7 @@ def test_what_is_in_the_results_is_not_run_again(tmp_path, monkeypatch):
     ],
 )
 def test_what_falls_short_or_is_refused_is_said(tmp_path, row, code, title, words):
-    command.append(tmp_path / "results.jsonl", row)
+    append(tmp_path / "results.jsonl", row)
     found, page = run(tmp_path, "MobileNet")
     assert found == code and words in page.split(f"## {title}")[1]
 
