@@ -3,7 +3,8 @@ import json
 import pytest
 
 from tests.cli.bench import Bench
-from tf_wgsef.cli import _benchmark, parse, run
+from tf_wgsef.cli import _benchmark
+from tf_wgsef.cli._main import parse, run
 
 
 @pytest.fixture

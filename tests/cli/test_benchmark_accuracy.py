@@ -110,7 +110,8 @@ def test_each_device_answers_for_itself_or_says_so(bench, labelled, tmp_path, mo
 def test_tensorflow_is_not_loaded_while_measuring(labelled):
     code = """
         import sys
-        from tf_wgsef.cli import _benchmark, parse, run
+        from tf_wgsef.cli import _benchmark
+        from tf_wgsef.cli._main import parse, run
         from tf_wgsef.measure import Target
         class Look(Target):
             def run(self, files, plan, *, progress=None):

@@ -14,7 +14,7 @@ import pytest
 
 import tf_wgsef
 from tests import models
-from tf_wgsef.cli import parse, run
+from tf_wgsef.cli._main import parse, run
 from tf_wgsef.output_files import new_file
 from tf_wgsef.workflows import inspect_model
 from tf_wgsef.workflows._files import load_labelled
@@ -73,7 +73,7 @@ def test_wrong_usage_exits_with_2(arguments):
 def test_help_loads_neither_keras_nor_tensorflow():
     code = """
         import sys
-        from tf_wgsef.cli import parse
+        from tf_wgsef.cli._main import parse
         try:
             parse(["tf-wgsef", "demo", "--help"])
         except SystemExit:
@@ -87,7 +87,7 @@ def test_help_loads_neither_keras_nor_tensorflow():
 def test_a_file_is_inspected_without_keras_and_tensorflow(files):
     code = """
         import sys
-        from tf_wgsef.cli import parse, run
+        from tf_wgsef.cli._main import parse, run
         status = run(parse(["tf-wgsef", "inspect", sys.argv[1]]))
         print(sorted({"keras", "tensorflow", "matplotlib"} & set(sys.modules)), file=sys.stderr)
         sys.exit(status)
@@ -447,3 +447,20 @@ def test_convert_says_what_training_in_int8_needs(given, files, tmp_path, capsys
     assert call("convert", files / "small.keras", "--output", output, *given) == 1
     assert "Expected --train with" in " ".join(capsys.readouterr().err.split())
     assert not output.exists()
+
+
+def test_ctrl_c_while_the_command_is_loaded_is_one_line():
+    code = """
+        import sys
+        from tf_wgsef.cli import main
+
+        class CtrlC:
+            def find_spec(self, name, *_):
+                if name == "tf_wgsef.cli._main":
+                    raise KeyboardInterrupt
+
+        sys.meta_path.insert(0, CtrlC())
+        main()
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "tf-wgsef: Interrupted; nothing was written.\n")

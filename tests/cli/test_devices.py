@@ -2,7 +2,8 @@
 
 import pytest
 
-from tf_wgsef.cli import _devices, parse, run
+from tf_wgsef.cli import _devices
+from tf_wgsef.cli._main import parse, run
 
 
 def call(*arguments):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tf_wgsef
-from tf_wgsef.cli import parse, run
+from tf_wgsef.cli._main import parse, run
 from tf_wgsef.errors import InputError, MeasurementError
 from tf_wgsef.measure import AdbTarget, LocalTarget, SSHTarget, measure_accuracy
 from tf_wgsef.measure._messages import read_answers, read_loaded

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tf_wgsef.cli import parse, run
+from tf_wgsef.cli._main import parse, run
 from tf_wgsef.errors import InputError, MeasurementError
 from tf_wgsef.measure import AdbTarget, LatencyStats, SSHTarget, compare_latency, measure
 from tf_wgsef.measure._tool_log import read_log

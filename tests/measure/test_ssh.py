@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tf_wgsef
-from tf_wgsef.cli import parse, run
+from tf_wgsef.cli._main import parse, run
 from tf_wgsef.errors import MeasurementError
 from tf_wgsef.measure import LatencyStats, SSHTarget, compare_latency, measure
 from tf_wgsef.measure._machine import looks_emulated

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tf_wgsef.cli import parse, run
+from tf_wgsef.cli._main import parse, run
 from tf_wgsef.errors import InputError, MeasurementError
 from tf_wgsef.measure import SSHTarget, compare_latency, measure, measure_interleaved
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tf_wgsef
-from tf_wgsef.cli import parse, run
+from tf_wgsef.cli._main import parse, run
 from tf_wgsef.convert import predict, read_metadata, weights_hash
 from tf_wgsef.errors import ConversionError, InputError
 from tf_wgsef.output_files import new_file

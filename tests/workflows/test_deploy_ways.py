@@ -13,7 +13,7 @@ import pytest
 import tf_wgsef
 from tests import models
 from tests.cli.bench import Bench
-from tf_wgsef.cli import parse, run
+from tf_wgsef.cli._main import parse, run
 from tf_wgsef.convert import predict, read_metadata, weights_hash
 from tf_wgsef.convert.aware import _aware_file
 from tf_wgsef.errors import ConversionError, InputError
