@@ -176,7 +176,7 @@ def test_compare_fails_where_runs_have_no_result(tmp_path, capsys, caplog):
     own = ["--model", tmp_path / "mine.keras", "--data", tmp_path / "mine.npz"]
     assert call("compare", settings, *own, "--output", tmp_path / "out", "--json") == 1
     captured = capsys.readouterr()
-    assert json.loads(captured.out)["missing"] == 2 and "2 of the runs have no result" in captured.err
+    assert json.loads(captured.out)["missing"] == 2 and "Runs without a result: 2, see above" in captured.err
     assert "has no result: Expected finite weights" in caplog.text
 
 

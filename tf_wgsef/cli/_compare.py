@@ -80,7 +80,7 @@ def run(arguments, out, err) -> dict:
     values = {"settings": settings, "runs": comparison.runs, "missing": comparison.missing}
     if comparison.failed:
         raise PartlyDoneError(
-            f"{comparison.failed} of the runs have no result: see above. The same command tries them again.",
+            f"Runs without a result: {comparison.failed}, see above. The same command tries them again.",
             values,
         )
     return values
