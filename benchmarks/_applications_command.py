@@ -49,15 +49,17 @@ def parsed(parser: argparse.ArgumentParser, argv, known) -> argparse.Namespace:
     return arguments
 
 
-def run_missing(names, arguments, run: Callable, *, is_done: Callable, remark: Callable) -> dict[str, dict]:
+def run_missing(
+    names, arguments, run: Callable, *, remark: Callable, is_done: Callable = bool
+) -> dict[str, dict]:
     """Runs what the results file lacks, shows how far it is, and returns {model: its row}.
 
     Args:
         names: of the models.
         arguments: as ``parsed`` returns them.
         run: name → row.
-        is_done: row → whether it needs no other run.
         remark: row → what is to be said of it, or nothing.
+        is_done: row → whether it needs no other run; any row does if not given.
     """
     rows = {} if arguments.again else read_results(arguments.results)
     columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

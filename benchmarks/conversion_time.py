@@ -31,7 +31,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--objects", nargs="+", type=int, default=[0, 1_000_000], help="held besides")
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=20, help="default: %(default)s")
     arguments = parser.parse_args()
     convert_once(3)  # imports
     all_objects = mock.patch.object(_exporter, "collecting_own_garbage", contextlib.nullcontext)

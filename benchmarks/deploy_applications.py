@@ -38,7 +38,7 @@ def main(argv=None) -> int:
         return fails(row) or row.get("int8_reason")
 
     names = arguments.models or by_size()
-    rows = run_missing(names, arguments, run, is_done=bool, remark=remark)
+    rows = run_missing(names, arguments, run, remark=remark)
     page = render(rows, sorted(by_size()), command_line(COMMAND, argv))
     return finish(names, arguments, page, rows, fails)
 

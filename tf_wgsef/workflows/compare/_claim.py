@@ -21,6 +21,7 @@ def claimed(folder: pathlib.Path, name: str) -> Iterator[None]:
 
     Raises:
         TakenElsewhere: if another process holds it.
+        OSError: if there can be no such file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.lock"
