@@ -30,6 +30,7 @@ _HOMES = {
     "build_groups": "groups",
     "custom_groups": "groups",
     "AdaHSPGPlus": "training",
+    "ConvMuon": "training",
     "GradualRemoval": "training",
     "HSPG": "training",
     "MixedProx": "training",

@@ -22,6 +22,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--epochs", type=int, help="in all, before and after the cut")
     parser.add_argument("--samples", type=int, help="the first so many training images (all if not given)")
     parser.add_argument("--precision", choices=("mixed_bfloat16", "mixed_float16"), help="while training")
+    parser.add_argument("--optimizer", choices=("sgd", "conv_muon"), help="of all methods (default: sgd)")
     parser.add_argument("--minutes", type=float, help="stop after so many; the same command goes on there")
     parser.add_argument("--no-latency", action="store_true", help="do not measure the files")
     parser.add_argument("--models", action="store_true", help="save the network of every run that is made")
@@ -29,7 +30,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--list", action="store_true", help="show the recipes and methods, and end")
 
 
-_OPTIONS = ("recipe", "model", "data", "methods", "levels", "unit", "seeds", "epochs", "samples", "precision")
+_OPTIONS = ("recipe", "model", "data", "methods", "levels", "unit", "seeds", "epochs", "samples")
+_OPTIONS += ("precision", "optimizer")
 
 
 def run(arguments, out, err) -> dict:

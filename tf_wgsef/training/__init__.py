@@ -1,6 +1,7 @@
 """Train to a preset level: the optimizer's step, then the prox; schedule, final choice, callbacks."""
 
 from ._adahspg import AdaHSPGPlus as AdaHSPGPlus
+from ._conv_muon import ConvMuon as ConvMuon
 from ._gradual_removal import GradualRemoval as GradualRemoval
 from ._hspg import HSPG as HSPG
 from ._level import Level as Level

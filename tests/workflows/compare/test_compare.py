@@ -125,16 +125,34 @@ def test_the_learning_rate_begins_anew_after_the_cut_or_goes_on(
     assert [run["restart"] for run in found.runs] == [restart, restart]
 
 
-def test_runs_of_before_there_was_a_choice_are_those_that_began_anew(tmp_path):
+def test_the_optimizer_asked_for_trains_every_method_that_brings_none(tmp_path, monkeypatch):
+    names = []
+    fit = keras.Model.fit
+
+    def watched(model, *args, **kwargs):
+        names.append(type(model.optimizer).__name__)
+        return fit(model, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    settings = QUICK | {"methods": ["wgsef", "prox_sgd"], "optimizer": "conv_muon"}
+    found = tf_wgsef.compare_methods(settings, output=tmp_path)
+    assert names == [*["ConvMuon"] * 4, "ProxSGD", "ConvMuon"]  # dense, wgsef, prox_sgd: until the cut, after
+    assert {run["optimizer"] for run in found.runs} == {"conv_muon"}
+
+
+def test_runs_of_before_there_was_a_choice_are_those_that_began_anew_by_sgd(tmp_path):
     found = tf_wgsef.compare_methods(QUICK, output=tmp_path)
     file = tmp_path / "runs.jsonl"
-    rows = [{name: value for name, value in row.items() if name != "restart"} for row in read_rows(file)]
+    later = ("restart", "optimizer")
+    rows = [{name: value for name, value in row.items() if name not in later} for row in read_rows(file)]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert (
         len(tf_wgsef.compare_methods(QUICK, output=tmp_path, report_only=True).runs) == len(found.runs) == 3
     )
     with pytest.raises(InputError, match="Expected runs of these settings"):
         tf_wgsef.compare_methods(QUICK | {"restart": False}, output=tmp_path, report_only=True)
+    with pytest.raises(InputError, match="Expected runs of these settings"):
+        tf_wgsef.compare_methods(QUICK | {"optimizer": "conv_muon"}, output=tmp_path, report_only=True)
 
 
 def test_the_networks_of_the_runs_are_there_to_deploy(tmp_path):

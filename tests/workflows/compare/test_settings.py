@@ -101,6 +101,7 @@ def test_a_shape_that_the_network_cannot_have(shape, message):
         (dict(clip=float("nan")), "`clip` to be a number above 0"),
         (dict(validation=-1), "`validation`"),
         (dict(restart="no"), "`restart` to be true or false"),
+        (dict(optimizer="adam"), "`optimizer` to be of: sgd, conv_muon. Received: 'adam'"),
         (dict(models=1), "`models` to be true or false"),
         (dict(pretrained="no"), "`pretrained` to be true or false"),
         (

@@ -16,6 +16,8 @@ from tf_wgsef.workflows.compare._shapes import read_shape, shape_counts, share_r
 _UNITS = ("groups", "macs", "params", "bytes")
 _LEVELS = (0.5, 0.75, 0.9)
 _PRECISIONS = ("mixed_bfloat16", "mixed_float16")
+_OPTIMIZERS = ("sgd", "conv_muon")
+_SAME_FOR_ALL = ("samples", "clip", "precision", "restart", "optimizer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Run:
             float32. Figures are those of the network in float32.
         restart: whether the learning rate begins anew after the cut, two cosines in all (learning rate
             rewinding, Renda et al. 2020, arXiv:2003.02389); else one cosine over all epochs.
+        optimizer: ``"sgd"`` with Nesterov momentum, or ``"conv_muon"``, whose convolution kernels turn by
+            orthogonalised momentum (``ConvMuon``): for every method that does not bring its own.
     """
 
     recipe: str
@@ -66,6 +70,7 @@ class Run:
     shape: str | None = None
     precision: str | None = None
     restart: bool = True
+    optimizer: str = "sgd"
 
     @property
     def first(self) -> int:
@@ -110,6 +115,7 @@ class Settings:
         strength: {method: λ or several, of which each is run}.
         precision: see ``Run``.
         restart: see ``Run``.
+        optimizer: see ``Run``.
         latency: whether each file is measured on this machine.
         models: whether the network of each run that is made is saved, in the folder ``models``.
     """
@@ -136,6 +142,7 @@ class Settings:
     strength: Mapping[str, float | tuple[float, ...]] = dataclasses.field(default_factory=dict)
     precision: str | None = None
     restart: bool = True
+    optimizer: str = "sgd"
     latency: bool = True
     models: bool = False
 
@@ -157,6 +164,7 @@ class Settings:
             object.__setattr__(self, "recipe", own_name(self.model, self.data, pretrained=self.pretrained))
         _check_name("unit", self.unit, _UNITS)
         _check_name("groups", self.groups, KINDS)
+        _check_name("optimizer", self.optimizer, _OPTIMIZERS)
         if self.precision is not None:
             _check_name("precision", self.precision, _PRECISIONS)
         if not isinstance(self.strength, Mapping):
@@ -232,7 +240,7 @@ class Settings:
     def runs(self) -> list[Run]:
         """Returns every run, level by level, each level's methods next to each other."""
         common = {name: getattr(self, name) for name in ("recipe", "unit", "groups", "ramp", "validation")}
-        common |= {name: getattr(self, name) for name in ("samples", "clip", "precision", "restart")}
+        common |= {name: getattr(self, name) for name in _SAME_FOR_ALL}
         recipe = self.recipe_itself()
         for name in ("epochs", "batch", "learning_rate", "weight_decay", "augment"):
             asked = getattr(self, name)

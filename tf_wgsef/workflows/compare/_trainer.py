@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from absl import logging
 
+from tf_wgsef.training import ConvMuon
 from tf_wgsef.workflows.compare._augment import Batches
 from tf_wgsef.workflows.compare._run_state import RunState
 from tf_wgsef.workflows.compare._settings import Run
@@ -24,7 +25,7 @@ def accuracy(model, data: ImageData) -> float:
 class Trainer:
     """Fits a model: called, for the epochs before the cut.
 
-    SGD with Nesterov momentum; the optimizer begins anew after the cut for every method, its learning rate
+    The optimizer, with Nesterov momentum, begins anew after the cut for every method, its learning rate
     too or not, as ``Run.restart`` says. Without XLA on CPUs, where it makes convolutions slower.
 
     Args:
@@ -80,7 +81,7 @@ class Trainer:
             epoch=done - start,
         )
         model.compile(
-            (optimizer or self._sgd)(self._cosine(start, end, len(batches))),
+            (optimizer or self._optimizer)(self._cosine(start, end, len(batches))),
             keras.losses.SparseCategoricalCrossentropy(from_logits=not self._softmax),
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
@@ -106,9 +107,10 @@ class Trainer:
             keras.optimizers.schedules.CosineDecay(rate, all_steps), per_epoch * start
         )
 
-    def _sgd(self, cosine: Callable) -> keras.optimizers.Optimizer:
+    def _optimizer(self, cosine: Callable) -> keras.optimizers.Optimizer:
         run = self._run
-        return keras.optimizers.SGD(
+        make = ConvMuon if run.optimizer == "conv_muon" else keras.optimizers.SGD
+        return make(
             cosine(run.learning_rate),
             momentum=0.9,
             nesterov=True,
