@@ -148,6 +148,15 @@ def test_depth_removes_whole_branches_and_keeps_a_path():
     assert convolutions_of(result.model) == 3  # the stem and two shortcuts
 
 
+def test_patterns_of_depth_name_the_layers_with_weights():
+    model = models.randomize(models.residual())
+    branch = dict.fromkeys(["relu_a", "inner", "bn_[ab]", "outer"], "depth")
+    for pattern in (branch, {**branch, "relu_b": "depth"}, {"*": "depth"}):
+        assert tf_wgsef.build_groups(model, kind=pattern).layers == ("depth",)
+    del branch["outer"]  # a branch is not taken apart
+    assert "depth" not in tf_wgsef.build_groups(model, kind={**branch, "*": "filter"}).layers
+
+
 def test_depth_of_a_transformer():
     model = models.randomize(architectures.vit())
     groups = tf_wgsef.build_groups(model, kind="depth")

@@ -19,14 +19,16 @@ def depth_groups(graph: ChannelGraph, layers: set[str], skip: set[str]) -> Draft
 
     Args:
         graph: the channel graph of the model.
-        layers: names of the layers that branches may consist of.
+        layers: names of the layers that branches may consist of, but for those without weights.
         skip: names of layers whose branches are left alone.
     """
     slices, taken, number = [], set(), 0
     for branch in _branches(graph):
         names = {graph.calls[one].name for one in branch}
+        # Patterns name layers with weights, "block1_conv*"; activations between them are called anything.
+        with_weights = {graph.calls[one].name for one in branch if _trainable(graph, [one])}
         weights = _trainable(graph, branch)
-        if not weights or not names <= layers or names & skip or taken & set(map(id, weights)):
+        if not weights or not with_weights <= layers or names & skip or taken & set(map(id, weights)):
             continue
         taken.update(map(id, weights))
         slices += [Slices(weight, (), np.array(number)) for weight in weights]

@@ -54,7 +54,7 @@ class ConvMuon(keras.optimizers.SGD):
         momentum: float = 0.9,
         nesterov: bool = True,
         *,
-        kernel_rate: float = 0.3,
+        kernel_rate: float = 0.2,
         ns_steps: int = 5,
         name="conv_muon",
         **kwargs,
