@@ -1,6 +1,6 @@
 """The conversion that users call: a Keras model in, the bytes of a proven ``.tflite`` file out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ._record import ConversionRecord, TFLiteFile
 from ._samples import SampleStream, collect_samples, known_length, random_samples
 from ._signature import input_specs
 from ._sparse import sparse_layers
+from ._two_steps import silent_activations
 
 
 def convert(
@@ -108,6 +109,10 @@ def convert(
     tflite = _export(flat, specs, asked, stream, batch_size, allow_flex)
     if asked.calibrated:
         _check_varies(stream)
+    if asked.mode == "int8" and (silent := silent_activations(tflite)):
+        _check_read_again(calibration, silent)
+        stream = _calibration(calibration, specs, calibration_samples, asked, quantization)
+        tflite = _export(flat, specs, asked, stream, batch_size, allow_flex, in_two_steps=True)
     give_back(flat)
     content = write_metadata(tflite, notes)
     del tflite
@@ -122,10 +127,10 @@ def convert(
     return TFLiteFile(content, _record(content, contents, quantization, asked, proof, stream))
 
 
-def _export(flat, specs, asked: Quantization, stream, batch_size, allow_flex) -> bytes:
+def _export(flat, specs, asked: Quantization, stream, batch_size, allow_flex, in_two_steps=False) -> bytes:
     options = {"quantization": asked, "samples": stream, "batch_size": batch_size, "allow_flex": allow_flex}
     try:
-        return export_tflite(flat, specs, **options)
+        return export_tflite(flat, specs, **options, in_two_steps=in_two_steps)
     except OSError as error:
         raise ConversionError(
             f"Expected room for a copy of the model in the folder for temporary files. Received: "
@@ -165,6 +170,16 @@ def _check_varies(stream: SampleStream) -> None:
             f"Expected `calibration` of real inputs: they set the ranges of all activations. Received: "
             f"samples that are {next(iter(stream.head.values())).flat[0]:g} throughout. Pass some hundred "
             f"training inputs, preprocessed as in training."
+        )
+
+
+def _check_read_again(calibration, silent: tuple[str, ...]) -> None:
+    """Raises on what can be read once only, where the ranges must be read in our own way after all."""
+    if isinstance(calibration, Iterator):
+        raise InputError(
+            f"Expected `calibration` that can be read twice, since nothing but 0 ever comes out of "
+            f"{len(silent)} operations of the model, the first {silent[0].partition(';')[0]!r}. Received: a "
+            f"{type(calibration).__name__}. Pass an array, a data set, or a function that makes a generator."
         )
 
 

@@ -25,7 +25,9 @@ from ._schema import read_graph
 from ._two_steps import fits_two_steps, quantized, read_ranges, with_ranges
 
 
-def export_tflite(flat, specs, *, quantization, samples, batch_size, allow_flex=False) -> bytes:
+def export_tflite(
+    flat, specs, *, quantization, samples, batch_size, allow_flex=False, in_two_steps=False
+) -> bytes:
     """Returns the ``.tflite`` file of a model.
 
     Args:
@@ -35,6 +37,7 @@ def export_tflite(flat, specs, *, quantization, samples, batch_size, allow_flex=
         samples: a ``SampleStream`` to calibrate with, where the mode needs it.
         batch_size: the fixed batch of the file.
         allow_flex: whether the file may hold TensorFlow's own operators.
+        in_two_steps: whether a calibrated file is made of the float file also where the model is small.
 
     Raises:
         ConversionError: if TensorFlow cannot convert the model; it names the operation to blame.
@@ -45,7 +48,7 @@ def export_tflite(flat, specs, *, quantization, samples, batch_size, allow_flex=
         try:
             with tempfile.TemporaryDirectory(prefix="tf_wgsef_") as folder:
                 _save(flat, specs, folder, batch_size, loops=not quantization.calibrated)
-                if quantization.calibrated and is_large(flat):
+                if quantization.calibrated and (in_two_steps or is_large(flat)):
                     tflite = _convert_in_two_steps(flat, folder, quantization, samples, batch_size)
                     if tflite is not None:
                         return tflite

@@ -26,6 +26,20 @@ def fits_two_steps(tflite) -> bool:
     )
 
 
+def silent_activations(tflite) -> tuple[str, ...]:
+    """Returns the names of an int8 file's activations that were 0 for every calibration sample.
+
+    TensorFlow's calibrator gives them ±1e-6, so small that XNNPACK refuses what computes them: such as
+    the only filter that a layer kept, once its ReLU never lets anything through.
+
+    Args:
+        tflite: the file, as the converter made it.
+    """
+    graph = read_graph(tflite)
+    made = [graph.tensors[i] for one in graph.operations for i in one.outputs]
+    return tuple(one.name for one in made if one.dtype == "int8" and one.scales and max(one.scales) < 1e-8)
+
+
 def with_ranges(tflite: bytes, batches) -> bytes:
     """Returns a float file with the ranges of its activations where TensorFlow's calibrator leaves them.
 
@@ -39,7 +53,8 @@ def with_ranges(tflite: bytes, batches) -> bytes:
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
     for number, (low, high) in ranges.items():
         found = schema.QuantizationParametersT()
-        found.min, found.max = [low], [high]
+        # What is always 0 has no scale of its own; up to 1 it is 0 still, and of a size with others.
+        found.min, found.max = [low], [1.0 if low == high == 0.0 else high]
         model.subgraphs[0].tensors[number].quantization = found
     return write_model(model)
 
