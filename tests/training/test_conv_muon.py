@@ -81,6 +81,18 @@ def test_all_else_is_updated_as_by_sgd(nesterov):
         np.testing.assert_array_equal(got, expected)
 
 
+def test_what_is_left_out_of_weight_decay_stays_out_and_kernels_are_out_anyway():
+    found = variables([(2,), (2,), (3, 3, 2, 4)])
+    before = values(found)
+    optimizer = ConvMuon(0.5, weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_list=[found[1]])
+    optimizer.apply([keras.ops.zeros(one.shape) for one in found], found)
+    after = values(found)
+    np.testing.assert_allclose(after[0], 0.95 * before[0], rtol=1e-6)
+    np.testing.assert_array_equal(after[1], before[1])
+    np.testing.assert_allclose(after[2], before[2], rtol=1e-6)
+
+
 def convolutions():
     """tanh has a gradient at 0, so that a dead filter would come back to life."""
     return keras.Sequential(

@@ -71,13 +71,21 @@ class ConvMuon(keras.optimizers.SGD):
         )
         self.kernel_rate = float(kernel_rate)
         self.ns_steps = check_positive_int("ns_steps", ns_steps)
+        self._undecayed = ([], None)  # what the caller leaves out; kernels come to it when they are known
 
     def build(self, variables):
         """Makes what SGD needs, M among it; no weight decay of kernels."""
         if self.built:
             return
-        self.exclude_from_weight_decay(var_list=[one for one in variables if _is_kernel(one)])
+        own, names = self._undecayed
+        kernels = [one for one in variables if _is_kernel(one)]
+        super().exclude_from_weight_decay(var_list=[*own, *kernels], var_names=names)
         super().build(variables)
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """As Keras's, kernels besides."""
+        super().exclude_from_weight_decay(var_list, var_names)
+        self._undecayed = (list(var_list or ()), var_names)
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable."""

@@ -17,7 +17,6 @@ _UNITS = ("groups", "macs", "params", "bytes")
 _LEVELS = (0.5, 0.75, 0.9)
 _PRECISIONS = ("mixed_bfloat16", "mixed_float16")
 _OPTIMIZERS = ("sgd", "conv_muon")
-_SAME_FOR_ALL = ("samples", "clip", "precision", "restart", "optimizer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,8 +238,8 @@ class Settings:
 
     def runs(self) -> list[Run]:
         """Returns every run, level by level, each level's methods next to each other."""
-        common = {name: getattr(self, name) for name in ("recipe", "unit", "groups", "ramp", "validation")}
-        common |= {name: getattr(self, name) for name in _SAME_FOR_ALL}
+        same = ("recipe", "unit", "groups", "ramp", "validation", "samples", "clip", "precision", "restart")
+        common = {name: getattr(self, name) for name in (*same, "optimizer")}
         recipe = self.recipe_itself()
         for name in ("epochs", "batch", "learning_rate", "weight_decay", "augment"):
             asked = getattr(self, name)
