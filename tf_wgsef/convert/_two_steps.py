@@ -27,7 +27,7 @@ def fits_two_steps(tflite) -> bool:
 
 
 def silent_activations(tflite) -> tuple[str, ...]:
-    """Returns the names of an int8 file's activations that were 0, or within 1e-6, for every calibration sample.
+    """Returns the names of an int8 file's activations that were 0 (within 1e-6) for all calibration samples.
 
     TensorFlow's calibrator gives them ±1e-6, so small that XNNPACK refuses what computes them: such as
     the only filter that a layer kept, once its ReLU never lets anything through.
