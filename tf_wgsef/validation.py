@@ -37,8 +37,27 @@ def check_positive_int(name: str, value: int) -> int:
     Raises:
         InputError: if ``value`` is not a whole number of at least 1.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise InputError(f"Expected `{name}` to be a whole number of at least 1. Received: {name}={value!r}.")
+    return _check_whole(name, value, 1)
+
+
+def check_count(name: str, value: int) -> int:
+    """Returns ``value`` as an int if it is a whole number of at least 0.
+
+    Args:
+        name: the argument's name, for the message.
+        value: what the user passed.
+
+    Raises:
+        InputError: if ``value`` is not a whole number of at least 0.
+    """
+    return _check_whole(name, value, 0)
+
+
+def _check_whole(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise InputError(
+            f"Expected `{name}` to be a whole number of at least {least}. Received: {name}={value!r}."
+        )
     return int(value)
 
 

@@ -54,8 +54,8 @@ def _wrong_groups(pool: Pool, groups: GroupSet, taken: np.ndarray) -> str | None
 
 
 def _wrong_numbers(pool: Pool, groups: GroupSet) -> str | None:
-    if not is_finite_number(pool.k) or pool.k <= 0:
-        return f"with k={pool.k!r}, which is no number above 0"
+    if not is_finite_number(pool.k) or pool.k < 0:
+        return f"with k={pool.k!r}, which is no number of at least 0"
     if not _is_whole(pool.round_to) or pool.round_to < 1:
         return f"with round_to={pool.round_to!r}, which is no whole number of at least 1"
     each = pool.floor if isinstance(pool.floor, tuple) else (pool.floor,) * len(pool.layers)

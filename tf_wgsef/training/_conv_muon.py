@@ -44,7 +44,7 @@ class ConvMuon(keras.optimizers.SGD):
         >>> from tf_wgsef.training import ConvMuon
         >>> kernel = keras.Variable(keras.ops.ones((1, 1, 2, 2)))
         >>> ConvMuon(0.1).apply([keras.ops.reshape(keras.ops.eye(2), (1, 1, 2, 2))], [kernel])
-        >>> round(float(keras.ops.norm(kernel.value)), 5)
+        >>> round(float(keras.ops.norm(keras.ops.ravel(kernel.value))), 5)
         2.0
     """
 

@@ -10,9 +10,12 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.groups import BRANCHES, GroupCosts, GroupSet, from_runs, to_runs
 from tf_wgsef.training._budget import Budget, select_within
 from tf_wgsef.training._layer_floors import fits_layer, layer_floors, names_layer
-from tf_wgsef.validation import check_positive_int, check_share
+from tf_wgsef.validation import check_count, check_positive_int, check_share
 
 SCOPES = ("layer", "global")
+
+# A penalty has no budget of 0. Groups that share this one are as good as gone.
+_LEAST = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Pool:
         The penalty knows no blocks. Where several layers share the budget it leaves each of them up to
         ``round_to`` - 1 groups more, so that ``select`` finds ``k`` groups in blocks without a dead one.
         """
-        return self.k + self.spare(weights)
+        return max(self.k + self.spare(weights), _LEAST)
 
     def spare(self, weights: np.ndarray) -> float:
         """What whole blocks may need beyond the budget while the penalty tightens."""
@@ -64,7 +67,7 @@ class Pool:
         """
         kept = float(weights[self.groups][stays[self.groups]].sum())
         one = float(weights[self.groups].max(initial=0.0))
-        return max(kept + self.spare(weights) + max(0.1 * kept, one), 1e-6)
+        return max(kept + self.spare(weights) + max(0.1 * kept, one), _LEAST)
 
     def select(self, norms: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Chooses the groups that stay: the best by norm/√weight, floors first, inside the budget.
@@ -119,7 +122,7 @@ class Pool:
                 continue
             kept.append(self.groups[block])
             left -= cost
-        return np.sort(np.concatenate(kept))
+        return np.sort(np.concatenate(kept)) if kept else self.groups[:0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,7 +214,8 @@ def preset_level(
         sparsity: share of the groups to remove, in [0, 1): of every layer (scope ``"layer"``, rounded so
             that at least this share goes, but one group stays) or in total (``"global"``).
         k: number of groups that stay instead: in every layer, or {pattern of layer names: number}, or in
-            total. Of patterns the first that fits counts; a layer that none fits is left alone.
+            total. Of patterns the first that fits counts; a layer that none fits is left alone. Of
+            branches (kind ``"depth"``) none need stay.
         budget: what may stay instead, as a cost.
         scope: ``"layer"`` or ``"global"``; with a budget, whether all layers keep the same share or compete.
         round_to: counts are multiples of this; with scope ``"layer"`` each count is rounded up, with
@@ -241,7 +245,12 @@ def preset_level(
         return Level((_global_pool(groups, total, floors, round_to),))
     counts = _layer_counts(groups, sparsity, k)
     if k is not None:
-        _check_floors(groups, counts, layer_floors(floor, groups))
+        counted = layer_floors(floor, groups)
+        if not names_layer(floor, BRANCHES):
+            # One, the floor where none is asked for, is no contradiction to k = 0.
+            gone = [layer for layer, count in counts.items() if count == 0 and counted[layer] == 1]
+            floors[gone] = counted[gone] = 0
+        _check_floors(groups, counts, counted)
     return Level(
         tuple(
             _layer_pool(groups, layer, max(count, floors[layer]), int(floors[layer]), round_to)
@@ -286,26 +295,27 @@ def _layer_counts(groups: GroupSet, sparsity, k) -> dict[int, int]:
                 )
         found = (next((p for p in k if fits_layer(name, p)), None) for name in groups.layers)
         chosen = {layer: k[pattern] for layer, pattern in enumerate(found) if pattern is not None}
-        return {
-            layer: count_that_stays(groups.sizes[layer], None, count, f"layer {groups.layers[layer]!r}")
-            for layer, count in chosen.items()
-        }
-    return {
-        layer: count_that_stays(size, sparsity, k, f"layer {groups.layers[layer]!r}")
-        for layer, size in enumerate(groups.sizes)
-    }
+    else:
+        chosen = dict.fromkeys(range(len(groups.layers)), k)
+
+    def counted(layer: int, number) -> int:
+        name = groups.layers[layer]
+        least = 0 if name == BRANCHES else 1  # without branches the trunk stays
+        return count_that_stays(groups.sizes[layer], sparsity, number, f"layer {name!r}", least)
+
+    return {layer: counted(layer, number) for layer, number in chosen.items()}
 
 
-def count_that_stays(size: int, sparsity: float | None, k: int | None, where: str) -> int:
+def count_that_stays(size: int, sparsity: float | None, k: int | None, where: str, least: int = 1) -> int:
     """Returns how many of ``size`` groups stay: ``k``, or so that at least the share ``sparsity`` goes.
 
     Raises:
-        InputError: if ``sparsity`` is outside [0, 1), or ``k`` is no number from 1 to ``size``.
+        InputError: if ``sparsity`` is outside [0, 1), or ``k`` is no number from ``least`` to ``size``.
     """
-    if k is None:
+    if sparsity is not None:
         share = check_share("sparsity", sparsity)
         return max(1, int(size - math.ceil(size * share - 1e-9)))
-    k = check_positive_int("k", k)
+    k = (check_positive_int if least else check_count)("k", k)
     if k > size:
         raise InputError(
             f"Expected `k`, the number of groups that stay, to be at most the {size} groups of {where}. "

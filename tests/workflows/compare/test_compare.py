@@ -242,6 +242,24 @@ def test_depth_is_left_block_by_block(tmp_path, monkeypatch):
     assert runs[1]["level"] == pytest.approx(2 / 3)
 
 
+def test_a_block_goes_whole_beside_a_number_of_filters_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setitem(RECIPES, "tiny", Recipe(residual, images, 2, 32, augment=False))
+    kinds = {"*0": "depth", "*": "filter"}
+    methods = ["wgsef", "magnitude", "random", "narrow"]
+    settings = {
+        **QUICK,
+        "methods": methods,
+        "groups": kinds,
+        "levels": [],
+        "shapes": [{"depth": 0, "first1": 1}],
+    }
+    runs = tf_wgsef.compare_methods(settings, output=tmp_path).runs
+    whole, one = 2 * (9 * 4 * 4 + 4), 9 * 4 * 1 + 1 + 9 * 1 * 4 + 4
+    assert {run["parameters"] for run in runs if run["method"] != "dense"} == {whole + one + 40 + 15}
+    assert {run["groups"] for run in runs} == {"*0=depth,*=filter"}
+    assert tf_wgsef.compare_methods(settings, output=tmp_path).runs == runs
+
+
 def test_lines_of_earlier_versions_are_runs_without_a_shape(tmp_path, told):
     tf_wgsef.compare_methods(QUICK, output=tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]

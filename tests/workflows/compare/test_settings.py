@@ -13,7 +13,7 @@ from tf_wgsef.workflows.compare import RECIPES, Run, Settings, load_settings, re
 
 BAD_SHAPES = (
     "conv1", "conv1=", "conv1=x", "conv1=-3", "=3", "conv1=3,conv1=4", "conv1=3,,conv2=4",
-    "conv1=" + "9" * 5000, {}, {"conv1": 0}, {"conv1": 2.5}, {"conv1": True}, {"a,b": 3}, {"": 3}, {3: 3},
+    "conv1=" + "9" * 5000, {}, {"conv1": -1}, {"conv1": 2.5}, {"conv1": True}, {"a,b": 3}, {"": 3}, {3: 3},
     5, None, [None], [[3]],
 )  # fmt: skip
 EXAMPLES = pathlib.Path(__file__).parents[3] / "examples"
@@ -63,6 +63,10 @@ def test_shapes_beside_levels():
     assert [run.shape for run in runs] == ["conv1=3,conv2=12", "conv1=2,conv2=5"]
     assert [run.level for run in runs] == pytest.approx([1 - 15 / 70, 1 - 7 / 70])
     assert runs[0].sparsify_level == {"k": {"conv1": 3, "conv2": 12}}
+    kinds = {"stage1*": "depth", "*": "filter"}
+    whole = Settings(recipe="resnet8-cifar10", groups=kinds, shapes={"depth": 0}, seeds=(0,))
+    assert whole == read_settings(vars(whole))
+    assert (whole.runs()[-1].shape, whole.runs()[-1].level, whole.runs()[-1].kinds) == ("depth=0", 1.0, kinds)
     both = Settings(shapes={"conv*": 3}, levels=0.5, unit="macs", seeds=(0,)).runs()
     assert {(run.shape, run.unit) for run in both} == {(None, "macs"), ("conv*=3", "groups")}
 
@@ -73,6 +77,7 @@ def test_shapes_beside_levels():
         ({"conv9": 3}, "name layers with groups. Received: 'conv9'"),
         ({"conv1": 21}, "at most the 20 groups of layer 'conv1'"),
         ({"conv1": 20}, "a shape that removes something"),
+        ({"conv1": 0}, "`k` to be a whole number of at least 1. Received: k=0"),
     ],
 )
 def test_a_shape_that_the_network_cannot_have(shape, message):
@@ -114,7 +119,10 @@ def test_a_shape_that_the_network_cannot_have(shape, message):
         (dict(strength={"ssl": -1}), "`strength` to be a number above 0"),
         (dict(strength={"nothing": 1}), "Received: 'nothing'"),
         (dict(strength=0.1), "`strength` to be"),
-        (dict(groups="filters"), "`groups` to be of: filter"),
+        *(
+            (dict(groups=groups), "`groups` to be of: filter.*Received: ")
+            for groups in ("filters", None, 3, {}, {"a": "filters"}, {"a": None}, {"a": ["filter"]}, "a=b,c")
+        ),
         (dict(method=["wgsef"]), "`settings` to be of: recipe, .*Received: 'method'"),
         (["recipe"], "settings as a mapping"),
         (5, "settings as a mapping"),

@@ -6,8 +6,14 @@ import numbers
 from collections.abc import Mapping
 
 from tf_wgsef.errors import InputError
-from tf_wgsef.groups import KINDS
-from tf_wgsef.validation import check_non_negative, check_positive_int, check_share, is_finite_number
+from tf_wgsef.validation import (
+    check_count,
+    check_non_negative,
+    check_positive_int,
+    check_share,
+    is_finite_number,
+)
+from tf_wgsef.workflows.compare._kinds import kinds_of, read_kinds
 from tf_wgsef.workflows.compare._methods import METHODS
 from tf_wgsef.workflows.compare._own import own_name, own_recipe
 from tf_wgsef.workflows.compare._recipes import RECIPES, Recipe
@@ -29,7 +35,7 @@ class Run:
         level: share to remove, in ``unit``; 0 for ``dense``; with a shape what it removes of the layers it
             names.
         unit: ``"groups"`` (of every layer), or of the cost: ``"macs"``, ``"params"``, ``"bytes"``.
-        groups: kind of the groups.
+        groups: kind of the groups, or ``"stage1*=depth,*=filter"``, one for each pattern of layer names.
         seed: of the weights, of the order of the data and of what is drawn besides.
         epochs: in all.
         ramp: share of the epochs before the cut.
@@ -77,6 +83,11 @@ class Run:
         return min(max(round(self.ramp * self.epochs), 1), max(self.epochs - 1, 1))
 
     @property
+    def kinds(self) -> str | dict[str, str]:
+        """The kinds of the groups as ``build_groups`` takes them."""
+        return kinds_of(self.groups)
+
+    @property
     def sparsify_level(self) -> dict:
         """The level as ``sparsify`` takes it."""
         if self.shape is not None:
@@ -100,7 +111,7 @@ class Settings:
         shapes: {pattern of layer names: number of groups that stay} or several, beside ``levels``; layers
             that no pattern fits stay whole.
         unit: of the levels; see ``Run``.
-        groups: kind of the groups.
+        groups: kind of the groups, or {pattern of layer names: kind}.
         seeds: each method is run with every one.
         epochs: in all, for every method, before and after the cut.
         ramp: share of the epochs before the cut.
@@ -127,7 +138,7 @@ class Settings:
     levels: tuple[float, ...] | None = None
     shapes: tuple[str | Mapping[str, int], ...] = ()
     unit: str = "groups"
-    groups: str = "filter"
+    groups: str | Mapping[str, str] = "filter"
     seeds: tuple[int, ...] = (0, 1, 2)
     epochs: int | None = None
     ramp: float = 0.5
@@ -162,7 +173,7 @@ class Settings:
         else:
             object.__setattr__(self, "recipe", own_name(self.model, self.data, pretrained=self.pretrained))
         _check_name("unit", self.unit, _UNITS)
-        _check_name("groups", self.groups, KINDS)
+        object.__setattr__(self, "groups", read_kinds(self.groups))
         _check_name("optimizer", self.optimizer, _OPTIMIZERS)
         if self.precision is not None:
             _check_name("precision", self.precision, _PRECISIONS)
@@ -197,9 +208,7 @@ class Settings:
             raise InputError(f"Expected `epochs` below 2^31. Received: epochs={self.epochs!r}.")
         for name in ("learning_rate", "clip"):
             plain[name] = _check_positive(name, getattr(self, name))
-        whole = isinstance(self.validation, numbers.Integral) and not isinstance(self.validation, bool)
-        none_held = whole and self.validation == 0
-        plain["validation"] = 0 if none_held else check_positive_int("validation", self.validation)
+        plain["validation"] = check_count("validation", self.validation)
         plain["ramp"] = _check_positive("ramp", self.ramp)
         if plain["ramp"] is None or plain["ramp"] >= 1:
             raise InputError(
@@ -247,8 +256,8 @@ class Settings:
         found = [Run(method="dense", level=0.0, seed=seed, strength=None, **common) for seed in self.seeds]
         levels = [{"level": level} for level in self.levels]
         if self.shapes:
-            network = recipe.build()
-            shares = {shape: share_removed(shape, network, self.groups) for shape in self.shapes}
+            network, kinds = recipe.build(), kinds_of(self.groups)
+            shares = {shape: share_removed(shape, network, kinds) for shape in self.shapes}
             levels += [{"level": share, "shape": shape, "unit": "groups"} for shape, share in shares.items()]
         for level, seed, method in itertools.product(levels, self.seeds, self.methods):
             if method == "dense":

@@ -7,7 +7,8 @@ import keras
 from tf_wgsef.errors import InputError
 from tf_wgsef.groups import build_groups
 from tf_wgsef.training import preset_level
-from tf_wgsef.validation import check_positive_int
+from tf_wgsef.validation import check_count
+from tf_wgsef.workflows.compare._pairs import pairs_text, read_pairs
 
 
 def read_shape(shape: str | Mapping) -> str:
@@ -23,16 +24,11 @@ def read_shape(shape: str | Mapping) -> str:
         >>> read_shape({"conv1": 3, "conv2": 12})
         'conv1=3,conv2=12'
     """
-    if isinstance(shape, str):
-        parts = [part.strip().rpartition("=") for part in shape.split(",")]
-        pairs = [(name.strip(), _number(count.strip())) for name, _, count in parts]
-    else:
-        pairs = list(shape.items()) if isinstance(shape, Mapping) else []
-    names = [name for name, _ in pairs if isinstance(name, str) and name and not set(name) & set(",=")]
-    if not pairs or len(names) < len(pairs) or len(set(names)) < len(names):
+    pairs = read_pairs(shape)
+    if pairs is None:
         raise _no_shape(shape)
     try:
-        return ",".join(f"{name}={check_positive_int('shapes', count)}" for name, count in pairs)
+        return pairs_text([(name, check_count("shapes", _number(count))) for name, count in pairs])
     except InputError as error:
         raise _no_shape(shape) from error
 
@@ -43,29 +39,32 @@ def shape_counts(shape: str) -> dict[str, int]:
     Args:
         shape: of ``read_shape``.
     """
-    return {name: int(count) for name, _, count in (part.rpartition("=") for part in shape.split(","))}
+    return {name: int(count) for name, count in read_pairs(shape)}
 
 
-def share_removed(shape: str, model: keras.Model, kind: str) -> float:
+def share_removed(shape: str, model: keras.Model, kinds: str | dict[str, str]) -> float:
     """Returns the share of the groups that goes, of the layers that the shape names.
 
     Args:
         shape: of ``read_shape``.
         model: the network.
-        kind: of the groups.
+        kinds: of the groups, as ``build_groups`` takes them.
 
     Raises:
         InputError: if the network has no such layer, or fewer groups, or none would go.
     """
-    pools = preset_level(build_groups(model, kind=kind), k=shape_counts(shape)).pools
+    pools = preset_level(build_groups(model, kind=kinds), k=shape_counts(shape)).pools
     share = 1 - sum(pool.k for pool in pools) / sum(len(pool.groups) for pool in pools)
     if not share:
         raise InputError(f"Expected a shape that removes something. Received: {shape!r}, which keeps all.")
     return share
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
+def _number(count):
+    """Of text the number, or -1; anything else as it is."""
+    if not isinstance(count, str):
+        return count
+    return int(count) if count.isdecimal() and len(count) < 10 else -1
 
 
 def _no_shape(shape) -> InputError:

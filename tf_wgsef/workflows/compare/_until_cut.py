@@ -30,7 +30,7 @@ def proximal(options: Callable[[float | None], dict], optimizer: Callable | None
 
     def until_cut(model, run, train):
         sparse = sparsify(
-            model, groups=run.groups, ramp=run.ramp, **run.sparsify_level, **options(run.strength)
+            model, groups=run.kinds, ramp=run.ramp, **run.sparsify_level, **options(run.strength)
         )
         train(sparse, optimizer=None if optimizer is None else lambda cosine: optimizer(run))
         if not sparse.frozen:
@@ -68,7 +68,7 @@ def random(model, run, train):
 def slimmed(model, run, train):
     """ℓ1 on batch norm's gammas, then the cut of the smallest ones of the whole model."""
     train(slimming(model, run.strength))
-    groups = build_groups(model, kind=run.groups)
+    groups = build_groups(model, kind=run.kinds)
     groups.scale(model, select_by_gamma(groups, model, run.level))
     return remove_slimming(model)
 
@@ -144,7 +144,7 @@ def dense(model, run, train):
 
 def _cut(model, run, sizes: Callable | None = None):
     """Zeroes the groups that the level does not keep, of the largest sizes; norms if None."""
-    sparse = sparsify(model, groups=run.groups, **run.sparsify_level)
+    sparse = sparsify(model, groups=run.kinds, **run.sparsify_level)
     if sizes is None:
         sparse.freeze()
         return sparse.model
