@@ -260,6 +260,16 @@ def test_a_block_goes_whole_beside_a_number_of_filters_elsewhere(tmp_path, monke
     assert tf_wgsef.compare_methods(settings, output=tmp_path).runs == runs
 
 
+def test_all_that_a_shape_names_goes(tmp_path, monkeypatch, told):
+    monkeypatch.setitem(RECIPES, "tiny", Recipe(residual, images, 2, 32, augment=False))
+    settings = {**QUICK, "methods": ["wgsef"], "groups": "depth", "levels": [], "shapes": [{"depth": 0}]}
+    first = tf_wgsef.compare_methods(settings, output=tmp_path)
+    assert [run["level"] for run in first.runs[1:]] == [1.0]
+    told.clear()
+    assert tf_wgsef.compare_methods(settings, output=tmp_path).runs == first.runs
+    assert not told
+
+
 def test_lines_of_earlier_versions_are_runs_without_a_shape(tmp_path, told):
     tf_wgsef.compare_methods(QUICK, output=tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]

@@ -34,7 +34,7 @@ def _is_finished(row: dict) -> bool:
     if not (settings and numbers and "accuracy" in measured and isinstance(row.get("data"), str)):
         return False
     shares = [value for name, value in measured.items() if name.startswith("accuracy")]
-    return 0 <= row["level"] < 1 and max(shares) <= 1
+    return 0 <= row["level"] <= 1 and max(shares) <= 1
 
 
 def _is_of(value, kind) -> bool:
