@@ -34,7 +34,8 @@ def _is_finished(row: dict) -> bool:
     if not (settings and numbers and "accuracy" in measured and isinstance(row.get("data"), str)):
         return False
     shares = [value for name, value in measured.items() if name.startswith("accuracy")]
-    return 0 <= row["level"] <= 1 and max(shares) <= 1
+    level = row["level"]  # a shape may take all that it names
+    return (0 <= level < 1 or (level == 1 and row["shape"] is not None)) and max(shares) <= 1
 
 
 def _is_of(value, kind) -> bool:
