@@ -148,6 +148,65 @@ def test_runs_of_identity_disappear(kind, sequential):
     assert [name for name in names_of(result.model) if not name.startswith("input")] == ["conv", "last"]
 
 
+def convolution(activation):
+    return lambda: layers.Conv2D(4, 3, padding="same", activation=activation)
+
+
+CLIPPED = [
+    (layers.ReLU, layers.ReLU, True),
+    (layers.ReLU, lambda: layers.Activation("relu"), True),
+    (convolution("relu"), layers.ReLU, True),
+    (convolution(layers.ReLU(6.0)), lambda: layers.ReLU(6.0), True),
+    (convolution("relu6"), layers.ReLU, True),
+    (lambda: layers.Dense(4, activation="sigmoid"), lambda: layers.Activation("relu6"), True),
+    (lambda: layers.Activation("softplus"), layers.ReLU, True),
+    (lambda: layers.ReLU(max_value=2.0), lambda: layers.ReLU(max_value=3.0), True),
+    (lambda: layers.ReLU(max_value=3.0), lambda: layers.ReLU(max_value=2.0), False),
+    (layers.ReLU, lambda: layers.Activation("relu6"), False),
+    (lambda: layers.Activation("softplus"), lambda: layers.Activation("relu6"), False),
+    (layers.ReLU, lambda: layers.ReLU(threshold=0.5), False),
+    (lambda: layers.ReLU(negative_slope=0.1), layers.ReLU, False),
+    (layers.ReLU, lambda: layers.ReLU(negative_slope=0.1), False),
+    (lambda: layers.Activation("tanh"), layers.ReLU, False),
+    (layers.ReLU, lambda: layers.Activation("sigmoid"), False),
+    (convolution(None), layers.ReLU, False),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "goes"), CLIPPED)
+@pytest.mark.parametrize("sequential", [True, False])
+def test_a_relu_of_what_is_never_negative_disappears(first, second, goes, sequential):
+    second = second()
+    stack = [layers.Conv2D(4, 3, padding="same"), first(), layers.Identity(), second, layers.Conv2D(3, 3)]
+    x = inputs = keras.Input((6, 6, 2))
+    for layer in stack:
+        x = layer(x)
+    model = keras.Sequential([keras.Input((6, 6, 2)), *stack]) if sequential else keras.Model(inputs, x)
+    result = tf_wgsef.strip(models.randomize(model))
+    same(model, result.model)
+    assert (second.name not in names_of(result.model)) == goes
+    assert (second.name in result.vanished) == goes
+
+
+def test_the_relu_behind_a_block_that_goes_disappears_too():
+    inputs = keras.Input((6, 6, 2))
+    x = layers.ReLU(name="first")(layers.Conv2D(4, 3, padding="same", name="stem")(inputs))
+    y = layers.Conv2D(4, 3, padding="same", name="branch")(x)
+    x = layers.ReLU(name="second")(layers.Add(name="sum")([x, y]))
+    model = models.randomize(keras.Model(inputs, layers.Conv2D(3, 3, name="last")(x)))
+    assert "second" in names_of(tf_wgsef.strip(model).model)
+    zero(model, "branch")
+    result = tf_wgsef.strip(model)
+    same(model, result.model)
+    assert names_of(result.model)[1:] == ["stem", "first", "last"]
+
+
+def test_a_relu_that_works_in_another_dtype_stays():
+    relu = layers.ReLU(dtype="float16", name="second")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(5, activation="relu", name="d"), relu])
+    assert tf_wgsef.strip(models.randomize(model)).model.outputs[0].dtype == "float16"
+
+
 def test_a_convolution_that_moves_the_picture_is_no_identity():
     layer = returning_its_input(layers.Conv2D(4, 3, padding="same", name="shift"))
     layer.kernel.assign(np.roll(np.asarray(layer.kernel), 1, axis=1))

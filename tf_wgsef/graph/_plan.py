@@ -117,14 +117,21 @@ def _bring_back(ids: np.ndarray, removed: np.ndarray, reasons: dict[int, str], r
 def _identities(graph: ChannelGraph, removed: np.ndarray, needs) -> frozenset[int]:
     """The calls that return their only needed input as it is."""
     found = []
+    makers: dict[TensorKey, Call] = {}  # of what is left
     for number, (call, rule) in enumerate(zip(graph.calls, graph.rules, strict=True)):
         takes = needs[number]
-        if sum(takes) != 1 or len(call.outputs) != 1 or not rule.identity(call, list(takes)):
+        makers |= dict.fromkeys(call.outputs, call)
+        if sum(takes) != 1 or len(call.outputs) != 1:
             continue
         key = call.inputs[takes.index(True)]
+        before = makers.get(key)
+        if not rule.identity(call, list(takes)) and (before is None or not rule.repeats(call, before)):
+            continue
         kept, passed = (~removed[graph.ids[one]] for one in (key, call.outputs[0]))
         if np.array_equal(kept, passed) if len(kept) == len(passed) else kept.sum() == passed.sum():
             found.append(number)
+            if before is not None:
+                makers[call.outputs[0]] = before
     return frozenset(found)
 
 

@@ -1,5 +1,7 @@
 """Activation functions and layers that act on each element by itself."""
 
+import math
+
 import keras
 import numpy as np
 
@@ -14,6 +16,20 @@ _ELEMENTWISE_FUNCTIONS = frozenset(
     "squareplus swish tanh tanh_shrink threshold".split()
 )
 _ELEMENTWISE_LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
+
+_CLIPPING = {keras.activations.relu: (0.0, math.inf), keras.activations.relu6: (0.0, 6.0)}
+_RANGES = {
+    keras.activations.sigmoid: (0.0, 1.0),
+    keras.activations.hard_sigmoid: (0.0, 1.0),
+    keras.activations.softmax: (0.0, 1.0),
+    keras.activations.softplus: (0.0, math.inf),
+}
+# Layers whose outputs are what their activation returns.
+_ACTIVATED = frozenset(
+    getattr(keras.layers, name)
+    for name in "Activation Dense EinsumDense Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose "
+    "Conv3DTranspose DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D".split()
+)
 
 
 def mixing_activation(layer) -> str | None:
@@ -74,6 +90,27 @@ class ActivationRule(LayerRule):
 
     def identity(self, call: Call, needed: list[bool]) -> bool:
         return getattr(call.layer, "activation", None) is keras.activations.linear
+
+    def repeats(self, call: Call, before: Call) -> bool:
+        lets_through, given = _clipping(call.layer), _range(before.layer)
+        if lets_through is None or given is None:
+            return False
+        return lets_through[0] <= given[0] and given[1] <= lets_through[1]
+
+
+def _clipping(layer) -> tuple[float, float] | None:
+    """The numbers that a ReLU returns as they are, all others becoming the nearest of them; else None."""
+    if type(layer) is keras.layers.ReLU:
+        most = math.inf if layer.max_value is None else layer.max_value
+        return None if layer.negative_slope or layer.threshold else (0.0, most)
+    return _CLIPPING.get(getattr(layer, "activation", None) if type(layer) in _ACTIVATED else layer)
+
+
+def _range(layer) -> tuple[float, float] | None:
+    """Between which numbers the outputs of a layer or of an activation lie; None if nothing is known."""
+    if type(layer) in _ACTIVATED:
+        layer = layer.activation
+    return _clipping(layer) or _RANGES.get(layer)
 
 
 @register_rule(keras.layers.Softmax)

@@ -134,6 +134,15 @@ class LayerRule:
         """Says whether the call returns its only needed input, unchanged, so that it can disappear."""
         return False
 
+    def repeats(self, call: Call, before: Call) -> bool:
+        """Says whether the call returns whatever ``before`` did, unchanged, as a ReLU behind a ReLU does.
+
+        Args:
+            call: the application of the layer.
+            before: the one that made its only needed input.
+        """
+        return False
+
     def resize(self, call: Call, config: dict, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> dict:
         """Returns the layer's configuration for the channels that stay.
 
