@@ -24,6 +24,7 @@ from tf_wgsef.workflows.compare import (
     read_rows,
 )
 from tf_wgsef.workflows.compare._augment import augmented
+from tf_wgsef.workflows.compare._feed import BeginEpoch, feed
 from tf_wgsef.workflows.data import ImageData
 
 QUICK = dict(recipe="tiny", methods=["wgsef", "magnitude"], levels=[0.5], seeds=[0], epochs=2, latency=False)
@@ -551,6 +552,31 @@ def test_batches_hold_every_image_once_an_epoch_in_an_order_of_the_seed():
             orders.append(labels.tolist())
             batches.on_epoch_end()
     assert orders[:2] == orders[2:4] and orders[0] != orders[1] and orders[0] != orders[4]
+
+
+def test_training_sees_the_batches_that_keras_would_feed_it():
+    x, y, *_ = dataclasses.astuple(images())
+    fitted = []
+    for own in (True, False):
+        keras.utils.set_random_seed(0)
+        model = residual()
+        model.compile(
+            keras.optimizers.SGD(0.05), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        )
+        batches = Batches(x, y, 48, seed=5, augment=True)
+        given, callbacks = (feed(batches), [BeginEpoch(batches, 0)]) if own else (batches, [])
+        model.fit(given, epochs=3, shuffle=False, callbacks=callbacks, verbose=0)
+        fitted.append(model.get_weights())
+    assert len(x) % 48
+    for one, other in zip(*fitted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_no_epoch_waits_for_tensorflows_tuner():
+    batches = Batches(np.zeros((10, 4, 4, 1)), np.zeros(10), 4, seed=0)
+    dataset = feed(batches)
+    assert dataset.options().autotune.enabled is False
+    assert int(dataset.cardinality()) == len(list(dataset)) == 3
 
 
 def test_settings_are_written_on_the_page_as_they_were(tmp_path):

@@ -43,7 +43,15 @@ class Batches(keras.utils.PyDataset):
 
     def on_epoch_end(self):
         """Draws the next epoch's order."""
-        self._epoch += 1
+        self.begin(self._epoch + 1)
+
+    def begin(self, epoch: int) -> None:
+        """Draws the order of this epoch.
+
+        Args:
+            epoch: its number, from 0.
+        """
+        self._epoch = epoch
         self._order = self._shuffled()
 
     def _shuffled(self):
@@ -59,8 +67,10 @@ def augmented(x: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """
     count, height, width, _ = x.shape
     padded = np.pad(x, ((0, 0), (_PAD, _PAD), (_PAD, _PAD), (0, 0)))
-    top, left = generator.integers(0, 2 * _PAD + 1, (2, count, 1))
-    rows, columns = top + np.arange(height), left + np.arange(width)
+    top, left = generator.integers(0, 2 * _PAD + 1, (2, count, 1))[..., 0]
     mirrored = generator.random(count) < 0.5
-    columns[mirrored] = columns[mirrored, ::-1]
-    return padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    found = np.empty_like(x)
+    for image, whole, row, column, mirror in zip(found, padded, top, left, mirrored, strict=True):
+        window = whole[row : row + height, column : column + width]
+        image[:] = window[:, ::-1] if mirror else window
+    return found

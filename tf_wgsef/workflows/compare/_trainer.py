@@ -9,6 +9,7 @@ from absl import logging
 
 from tf_wgsef.training import ConvMuon
 from tf_wgsef.workflows.compare._augment import Batches
+from tf_wgsef.workflows.compare._feed import BeginEpoch, feed
 from tf_wgsef.workflows.compare._run_state import RunState
 from tf_wgsef.workflows.compare._settings import Run
 from tf_wgsef.workflows.data import ImageData
@@ -87,10 +88,15 @@ class Trainer:
         )
         if done > start:
             self._state.restore(model)
-        own = [_StopAfter(end), _Progress(run.epochs, self._advance), _Keep(self._state, end)]
+        own = [
+            BeginEpoch(batches, start),
+            _StopAfter(end),
+            _Progress(run.epochs, self._advance),
+            _Keep(self._state, end),
+        ]
         with _fits_own_warnings_held():
             model.fit(
-                batches,
+                feed(batches),
                 initial_epoch=done,
                 epochs=run.epochs,
                 shuffle=False,  # Keras would shuffle the batches by Python's global state; they are already
