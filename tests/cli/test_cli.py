@@ -165,6 +165,24 @@ def test_compare_trains_ones_own_model_and_says_where_the_page_is(tmp_path, caps
     assert (tmp_path / "out" / "compare.html").is_file()
 
 
+def test_compare_without_the_whole_network_and_with_kinds_by_name(tmp_path, capsys):
+    x = inputs = keras.Input((6,))
+    for number in range(2):
+        x = keras.layers.Add()([x, keras.layers.Dense(6, "relu", name=f"block{number}")(x)])
+    outputs = keras.layers.Dense(3)(keras.layers.Dense(8, "relu", name="wide")(x))
+    keras.Model(inputs, outputs).save(tmp_path / "mine.keras")
+    x, y = np.random.default_rng(0).random((48, 6)), np.arange(48) % 3
+    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    own = ["--model", tmp_path / "mine.keras", "--data", tmp_path / "mine.npz", "--no-latency", "--no-dense"]
+    level = ["--groups", "block0=depth,*=filter", "--shape", "depth=0,wide=5", "--methods", "wgsef"]
+    options = ["--epochs", "2", "--seeds", "0", "--output", tmp_path / "out"]
+    assert call("compare", *own, *level, *options, "--json") == 0
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert (run["method"], run["groups"]) == ("wgsef", "block0=depth,*=filter")
+    assert run["parameters"] == (6 * 6 + 6) + (6 * 5 + 5) + (5 * 3 + 3)
+    assert "nothing removed" not in (tmp_path / "out" / "compare.html").read_text()
+
+
 def test_compare_fails_where_runs_have_no_result(tmp_path, capsys, caplog):
     keras.Sequential([keras.Input((6,)), *map(keras.layers.Dense, (4, 4, 3))]).save(tmp_path / "mine.keras")
     x, y = np.random.default_rng(0).random((48, 6)), np.arange(48) % 3

@@ -17,6 +17,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--methods", nargs="+", help="such as wgsef ssl magnitude; --list shows all")
     parser.add_argument("--levels", nargs="+", type=float, help="shares to remove")
     parser.add_argument("--shape", nargs="+", metavar="LAYER=K,…", help="groups to leave, conv1=3,conv2=12")
+    parser.add_argument(
+        "--groups", metavar="KIND", help='filter, depth, …, or by name: "block1*=depth,*=filter"'
+    )
     parser.add_argument("--unit", choices=("groups", "macs", "params", "bytes"), help="of the levels")
     parser.add_argument("--seeds", nargs="+", type=int, help="each method runs with every one")
     parser.add_argument("--epochs", type=int, help="in all, before and after the cut")
@@ -25,13 +28,14 @@ def add_arguments(parser) -> None:
     parser.add_argument("--optimizer", choices=("sgd", "conv_muon"), help="of all methods (default: sgd)")
     parser.add_argument("--minutes", type=float, help="stop after so many; the same command goes on there")
     parser.add_argument("--no-latency", action="store_true", help="do not measure the files")
+    parser.add_argument("--no-dense", action="store_true", help="do not train the whole network beside them")
     parser.add_argument("--models", action="store_true", help="save the network of every run that is made")
     parser.add_argument("--report-only", action="store_true", help="train nothing: show what is there")
     parser.add_argument("--list", action="store_true", help="show the recipes and methods, and end")
 
 
-_OPTIONS = ("recipe", "model", "data", "methods", "levels", "unit", "seeds", "epochs", "samples")
-_OPTIONS += ("precision", "optimizer")
+_OPTIONS = ("recipe", "model", "data", "methods", "levels", "groups", "unit", "seeds", "epochs")
+_OPTIONS += ("samples", "precision", "optimizer")
 
 
 def run(arguments, out, err) -> dict:
@@ -64,6 +68,8 @@ def run(arguments, out, err) -> dict:
         given["models"] = True
     if arguments.no_latency:
         given["latency"] = False
+    if arguments.no_dense:
+        given["dense"] = False
     try:
         comparison = compare_methods(
             read_settings({**base, **given}) if base or given else None,

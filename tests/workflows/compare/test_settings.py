@@ -25,6 +25,12 @@ def test_every_method_runs_with_every_level_and_seed_and_the_dense_one_once_per_
     assert {(run.method, run.level) for run in runs if run.method == "dense"} == {("dense", 0.0)}
 
 
+def test_the_whole_network_is_run_unless_asked_not_to():
+    for methods, dense, made in [(["wgsef"], True, 3), (["wgsef"], False, 0), (["wgsef", "dense"], False, 3)]:
+        runs = Settings(methods=methods, dense=dense, seeds=(0, 1, 2), levels=(0.5,)).runs()
+        assert sum(run.method == "dense" for run in runs) == made and len(runs) == made + 3
+
+
 def test_all_runs_have_equal_epochs_and_optimizer():
     runs = Settings(methods=("wgsef", "ssl", "narrow"), epochs=7, clip=2.0).runs()
     for name in ("epochs", "first", "batch", "learning_rate", "weight_decay", "augment", "clip", "samples"):
@@ -197,7 +203,7 @@ def test_the_examples_for_a_gpu_leave_what_is_asked(name):
     (run,) = {(run.level, run.shape): run for run in settings.runs() if run.method == "wgsef"}.values()
     model = RECIPES[run.recipe].build()
     dense = tf_wgsef.profile(model)
-    sparse = tf_wgsef.sparsify(model, groups=run.groups, **run.sparsify_level)
+    sparse = tf_wgsef.sparsify(model, groups=run.kinds, **run.sparsify_level)
     sparse.freeze()
     small = tf_wgsef.profile(tf_wgsef.strip(sparse).model)
     macs, parameters = GPU[name]

@@ -106,7 +106,7 @@ class Settings:
         model: a ``.keras`` file of the user's own, a classifier; needs ``data``.
         data: an ``.npz`` file with x_train, y_train, x_test, y_test.
         pretrained: whether training starts from the weights of ``model``; else from new ones, per seed.
-        methods: names in ``METHODS``; ``dense`` is always run beside them.
+        methods: names in ``METHODS``.
         levels: shares to remove; a half, three quarters and nine tenths if there is no shape either.
         shapes: {pattern of layer names: number of groups that stay} or several, beside ``levels``; layers
             that no pattern fits stay whole.
@@ -126,6 +126,7 @@ class Settings:
         precision: see ``Run``.
         restart: see ``Run``.
         optimizer: see ``Run``.
+        dense: whether the whole network is trained beside them, with every seed.
         latency: whether each file is measured on this machine.
         models: whether the network of each run that is made is saved, in the folder ``models``.
     """
@@ -153,6 +154,7 @@ class Settings:
     precision: str | None = None
     restart: bool = True
     optimizer: str = "sgd"
+    dense: bool = True
     latency: bool = True
     models: bool = False
 
@@ -217,7 +219,7 @@ class Settings:
             )
         if self.weight_decay is not None:
             plain["weight_decay"] = check_non_negative("weight_decay", self.weight_decay)
-        for name in ("augment", "pretrained", "latency", "restart", "models"):
+        for name in ("augment", "pretrained", "dense", "latency", "restart", "models"):
             asked = getattr(self, name)
             if not (isinstance(asked, bool) or (asked is None and name == "augment")):
                 raise InputError(f"Expected `{name}` to be true or false. Received: {name}={asked!r}.")
@@ -253,7 +255,11 @@ class Settings:
         for name in ("epochs", "batch", "learning_rate", "weight_decay", "augment"):
             asked = getattr(self, name)
             common[name] = getattr(recipe, name) if asked is None else asked
-        found = [Run(method="dense", level=0.0, seed=seed, strength=None, **common) for seed in self.seeds]
+        found = []
+        if self.dense or "dense" in self.methods:
+            found = [
+                Run(method="dense", level=0.0, seed=seed, strength=None, **common) for seed in self.seeds
+            ]
         levels = [{"level": level} for level in self.levels]
         if self.shapes:
             network, kinds = recipe.build(), kinds_of(self.groups)
