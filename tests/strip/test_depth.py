@@ -1,5 +1,7 @@
 """Branches, identities and kernel borders that disappear; paths that must not."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -199,6 +201,29 @@ def test_the_relu_behind_a_block_that_goes_disappears_too():
     result = tf_wgsef.strip(model)
     same(model, result.model)
     assert names_of(result.model)[1:] == ["stem", "first", "last"]
+
+
+@keras.saving.register_keras_serializable("tests")
+@dataclasses.dataclass
+class Cosine:
+    """An activation that has no hash."""
+
+    speed: float = 1.0
+
+    def __call__(self, x):
+        return keras.ops.cos(self.speed * x)
+
+    def get_config(self):
+        return {"speed": self.speed}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_beside_a_relu_an_activation_without_a_hash_gets_the_usual_line(first):
+    """Keras cannot make it again."""
+    pair = [layers.Dense(5, activation=Cosine(), name="own"), layers.ReLU()]
+    model = keras.Sequential([keras.Input((4,)), *(pair if first else pair[::-1]), layers.Dense(2)])
+    with pytest.raises(errors.StripError, match="from_config.* can make again. Received: Dense 'own'"):
+        tf_wgsef.strip(model)
 
 
 def test_a_relu_that_works_in_another_dtype_stays():

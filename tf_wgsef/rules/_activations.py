@@ -17,13 +17,16 @@ _ELEMENTWISE_FUNCTIONS = frozenset(
 )
 _ELEMENTWISE_LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
 
-_CLIPPING = {keras.activations.relu: (0.0, math.inf), keras.activations.relu6: (0.0, 6.0)}
-_RANGES = {
-    keras.activations.sigmoid: (0.0, 1.0),
-    keras.activations.hard_sigmoid: (0.0, 1.0),
-    keras.activations.softmax: (0.0, 1.0),
-    keras.activations.softplus: (0.0, math.inf),
-}
+# The numbers that a ReLU returns as they are, all others becoming the nearest of them.
+_CLIPPING = ((keras.activations.relu, (0.0, math.inf)), (keras.activations.relu6, (0.0, 6.0)))
+# Between which numbers the outputs lie.
+_RANGES = (
+    *_CLIPPING,
+    (keras.activations.sigmoid, (0.0, 1.0)),
+    (keras.activations.hard_sigmoid, (0.0, 1.0)),
+    (keras.activations.softmax, (0.0, 1.0)),
+    (keras.activations.softplus, (0.0, math.inf)),
+)
 # Layers whose outputs are what their activation returns.
 _ACTIVATED = frozenset(
     getattr(keras.layers, name)
@@ -92,25 +95,20 @@ class ActivationRule(LayerRule):
         return getattr(call.layer, "activation", None) is keras.activations.linear
 
     def repeats(self, call: Call, before: Call) -> bool:
-        lets_through, given = _clipping(call.layer), _range(before.layer)
+        lets_through, given = _interval(call.layer, _CLIPPING), _interval(before.layer, _RANGES)
         if lets_through is None or given is None:
             return False
         return lets_through[0] <= given[0] and given[1] <= lets_through[1]
 
 
-def _clipping(layer) -> tuple[float, float] | None:
-    """The numbers that a ReLU returns as they are, all others becoming the nearest of them; else None."""
-    if type(layer) is keras.layers.ReLU:
-        most = math.inf if layer.max_value is None else layer.max_value
-        return None if layer.negative_slope or layer.threshold else (0.0, most)
-    return _CLIPPING.get(getattr(layer, "activation", None) if type(layer) in _ACTIVATED else layer)
-
-
-def _range(layer) -> tuple[float, float] | None:
-    """Between which numbers the outputs of a layer or of an activation lie; None if nothing is known."""
-    if type(layer) in _ACTIVATED:
-        layer = layer.activation
-    return _clipping(layer) or _RANGES.get(layer)
+def _interval(layer, known) -> tuple[float, float] | None:
+    """What is known of a layer's activation: a function, or a ReLU layer; or of the layer, which is one."""
+    activation = layer.activation if type(layer) in _ACTIVATED else layer
+    if type(activation) is keras.layers.ReLU:
+        most = math.inf if activation.max_value is None else activation.max_value
+        return None if activation.negative_slope or activation.threshold else (0.0, most)
+    # By identity: an activation of the user's own need not have a hash.
+    return next((interval for function, interval in known if function is activation), None)
 
 
 @register_rule(keras.layers.Softmax)

@@ -249,8 +249,8 @@ class Settings:
 
     def runs(self) -> list[Run]:
         """Returns every run, level by level, each level's methods next to each other."""
-        same = ("recipe", "unit", "groups", "ramp", "validation", "samples", "clip", "precision", "restart")
-        common = {name: getattr(self, name) for name in (*same, "optimizer")}
+        same = "recipe unit groups ramp validation samples clip precision restart optimizer"
+        common = {name: getattr(self, name) for name in same.split()}
         recipe = self.recipe_itself()
         for name in ("epochs", "batch", "learning_rate", "weight_decay", "augment"):
             asked = getattr(self, name)
