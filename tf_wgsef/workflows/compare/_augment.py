@@ -9,7 +9,7 @@ _PAD = 4
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of images in an order of their own each epoch, augmented if asked (He et al. 2016, §4.2).
+    """Batches of images in an order of their own each epoch, augmented if asked.
 
     Args:
         x: images, shape (n, height, width, channels).
@@ -59,14 +59,17 @@ class Batches(keras.utils.PyDataset):
 
 
 def augmented(x: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Returns each image shifted by up to 4 pixels, with zeros behind, and mirrored half of the time.
+    """Returns each image shifted by up to 4 pixels, its reflection behind, and mirrored half of the time.
+
+    As Zagoruyko & Komodakis 2016 (arXiv:1605.07146, §3). He et al. pad images of zero mean by zeros; behind
+    these, which are not, zeros are a black frame that no test image has.
 
     Args:
         x: shape (n, height, width, channels).
         generator: what chance is drawn from.
     """
     count, height, width, _ = x.shape
-    padded = np.pad(x, ((0, 0), (_PAD, _PAD), (_PAD, _PAD), (0, 0)))
+    padded = np.pad(x, ((0, 0), (_PAD, _PAD), (_PAD, _PAD), (0, 0)), mode="reflect")
     top, left = generator.integers(0, 2 * _PAD + 1, (2, count, 1))[..., 0]
     mirrored = generator.random(count) < 0.5
     found = np.empty_like(x)

@@ -44,7 +44,7 @@ class Run:
         batch: batch size.
         learning_rate: at the start of each cosine; see ``restart``.
         weight_decay: decoupled.
-        augment: whether images are shifted and mirrored.
+        augment: whether images are shifted, their reflection behind, and mirrored.
         clip: largest norm of the whole gradient; None for no clipping.
         strength: λ of a method that has one; None for the others.
         shape: how many groups stay of each layer, ``"conv1=3,conv2=12"``; None where ``level`` says it.
