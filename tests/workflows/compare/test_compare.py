@@ -1,6 +1,7 @@
 """Methods against each other on a tiny network: equal conditions, nothing lost by a kill, a page."""
 
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -402,6 +403,7 @@ def told(monkeypatch):
         *({"restart": value} for value in (1, "true", None)), {"level": "0.5"}, {"level": None}, {"level": 1},
         {"recipe": 5}, {"method": None}, {"seed": "0"}, {"epochs": 2.5}, {"augment": 0}, {"shape": 5},
         *({"strength": value} for value in ("0.1", True, 10**400)), {"precision": 16}, {"clip": "1"},
+        {"shift": 2.5}, {"border": None},
     ],
     ids=str,
 )  # fmt: skip
@@ -522,24 +524,51 @@ def test_a_line_that_was_cut_off_is_passed_over_and_the_next_stands_alone(tmp_pa
     assert read_rows(file) == [{"a": 1}, {"a": 3}]
 
 
-def test_augmentation_shifts_by_four_pixels_at_most_and_mirrors():
-    """Each augmented image is one of the 9·9·2 windows of its reflected image, found by a loop."""
-    reflected = [4, 3, 2, 1, 0, 1, 2, 3, 4, 5, 4, 3, 2, 1]
-    generator = np.random.default_rng(0)
-    x = generator.random((30, 6, 6, 2))
+@pytest.mark.parametrize("shift", [0, 2, 4, 5])
+@pytest.mark.parametrize("border", ["reflect", "zeros"])
+def test_augmentation_shifts_by_that_many_pixels_at_most_and_mirrors(border, shift):
+    """Each augmented image is a window of its image with that border, which a loop over all of them finds."""
+    x = np.random.default_rng(0).random((30, 6, 6, 2))
+    there_and_back = [0, 1, 2, 3, 4, 5, 4, 3, 2, 1] * 3
     found = set()
-    for image, new in zip(x, augmented(x, np.random.default_rng(1)), strict=True):
-        padded = image[reflected][:, reflected]
+    new = augmented(x, np.random.default_rng(1), shift=shift, border=border)
+    for before, after in zip(x, new, strict=True):
+        framed = np.zeros((6 + 2 * shift, 6 + 2 * shift, 2))
+        for row, column in itertools.product(range(6 + 2 * shift), repeat=2):
+            if border == "reflect":
+                pixel = before[there_and_back[row - shift + 10], there_and_back[column - shift + 10]]
+                framed[row, column] = pixel
+            elif shift <= row < shift + 6 and shift <= column < shift + 6:
+                framed[row, column] = before[row - shift, column - shift]
         places = [
             (top, left, mirrored)
-            for top in range(9)
-            for left in range(9)
+            for top, left in itertools.product(range(2 * shift + 1), repeat=2)
             for mirrored in (False, True)
-            if np.array_equal(new, padded[top : top + 6, left : left + 6][:, :: -1 if mirrored else 1])
+            if np.array_equal(after, framed[top : top + 6, left : left + 6][:, :: -1 if mirrored else 1])
         ]
         assert places
         found.add(places[0])
-    assert len(found) > 20 and len({mirrored for *_, mirrored in found}) == 2
+    assert len(found) >= min(20, 2 * (2 * shift + 1) ** 2)
+    assert {mirrored for *_, mirrored in found} == {False, True}
+
+
+def test_runs_of_before_there_were_borders_had_zeros_behind(tmp_path):
+    settings = QUICK | {"augment": True}
+    tf_wgsef.compare_methods(settings, output=tmp_path)
+    file = tmp_path / "runs.jsonl"
+    rows = [{k: v for k, v in row.items() if k not in ("shift", "border")} for row in read_rows(file)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    old = tf_wgsef.compare_methods(settings | {"border": "zeros"}, output=tmp_path, report_only=True)
+    assert len(old.runs) == 3
+    with pytest.raises(InputError, match="Expected runs of these settings"):
+        tf_wgsef.compare_methods(settings, output=tmp_path, report_only=True)
+
+
+def test_a_border_makes_no_other_runs_where_nothing_is_shifted():
+    plain = {**QUICK, "augment": False}
+    assert Settings(**plain, border="zeros", shift=1).runs() == Settings(**plain).runs()
+    augmented_ones = {**QUICK, "augment": True}
+    assert not set(Settings(**augmented_ones, shift=1).runs()) & set(Settings(**augmented_ones).runs())
 
 
 def test_batches_hold_every_image_once_an_epoch_in_an_order_of_the_seed():

@@ -113,6 +113,9 @@ def test_a_shape_that_the_network_cannot_have(shape, message):
         (dict(validation=-1), "`validation`"),
         (dict(restart="no"), "`restart` to be true or false"),
         (dict(optimizer="adam"), "`optimizer` to be of: sgd, conv_muon. Received: 'adam'"),
+        (dict(border="edge"), "`border` to be of: reflect, zeros. Received: 'edge'"),
+        (dict(shift=-1), "`shift` to be a whole number"),
+        (dict(shift=10**9), "`shift` to be 256 pixels or less. Received: shift=1000000000"),
         (dict(models=1), "`models` to be true or false"),
         (dict(pretrained="no"), "`pretrained` to be true or false"),
         (
@@ -160,6 +163,7 @@ def test_numbers_of_numpy_become_those_that_a_file_takes():
         ramp=np.float32(0.5),
         samples=np.int64(9), validation=np.int64(4), batch=np.int64(2), learning_rate=np.float32(0.5),
         weight_decay=np.float32(0.5), clip=np.float32(0.5), strength={"ssl": (np.float32(0.5), 1)},
+        augment=True, shift=np.int64(2),
     )  # fmt: skip
     for run in settings.runs():
         assert Run(**json.loads(json.dumps(dataclasses.asdict(run)))) == run

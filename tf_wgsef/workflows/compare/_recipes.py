@@ -22,7 +22,7 @@ class Recipe:
         learning_rate: of SGD with Nesterov momentum 0.9, at the start of each cosine.
         weight_decay: of all weights, decoupled: a step takes rate · decay of a weight. With momentum m, L2
             of strength w in the gradient takes rate · w / (1 - m) in the end: the usual 5e-4 is 5e-3 here.
-        augment: whether images are shifted by up to 4 pixels, their reflection behind, and mirrored.
+        augment: whether images are shifted and mirrored.
     """
 
     build: Callable[[], keras.Model]

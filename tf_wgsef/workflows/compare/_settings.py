@@ -13,6 +13,7 @@ from tf_wgsef.validation import (
     check_share,
     is_finite_number,
 )
+from tf_wgsef.workflows.compare._augment import BORDERS
 from tf_wgsef.workflows.compare._kinds import kinds_of, read_kinds
 from tf_wgsef.workflows.compare._methods import METHODS
 from tf_wgsef.workflows.compare._own import own_name, own_recipe
@@ -23,6 +24,7 @@ _UNITS = ("groups", "macs", "params", "bytes")
 _LEVELS = (0.5, 0.75, 0.9)
 _PRECISIONS = ("mixed_bfloat16", "mixed_float16")
 _OPTIMIZERS = ("sgd", "conv_muon")
+_LARGEST_SHIFT = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Run:
         batch: batch size.
         learning_rate: at the start of each cosine; see ``restart``.
         weight_decay: decoupled.
-        augment: whether images are shifted, their reflection behind, and mirrored.
+        augment: whether images are shifted and mirrored.
         clip: largest norm of the whole gradient; None for no clipping.
         strength: λ of a method that has one; None for the others.
         shape: how many groups stay of each layer, ``"conv1=3,conv2=12"``; None where ``level`` says it.
@@ -54,6 +56,8 @@ class Run:
             rewinding, Renda et al. 2020, arXiv:2003.02389); else one cosine over all epochs.
         optimizer: ``"sgd"`` with Nesterov momentum, or ``"conv_muon"``, whose convolution kernels turn by
             orthogonalised momentum (``ConvMuon``): for every method that does not bring its own.
+        shift: images are shifted by up to so many pixels, if ``augment``.
+        border: what is behind them, a name in ``BORDERS``; zeros where nothing is shifted.
     """
 
     recipe: str
@@ -76,6 +80,8 @@ class Run:
     precision: str | None = None
     restart: bool = True
     optimizer: str = "sgd"
+    shift: int = 4
+    border: str = "zeros"
 
     @property
     def first(self) -> int:
@@ -126,6 +132,8 @@ class Settings:
         precision: see ``Run``.
         restart: see ``Run``.
         optimizer: see ``Run``.
+        shift: see ``Run``.
+        border: see ``Run``.
         dense: whether the whole network is trained beside them, with every seed.
         latency: whether each file is measured on this machine.
         models: whether the network of each run that is made is saved, in the folder ``models``.
@@ -154,6 +162,8 @@ class Settings:
     precision: str | None = None
     restart: bool = True
     optimizer: str = "sgd"
+    shift: int = 4
+    border: str = "reflect"
     dense: bool = True
     latency: bool = True
     models: bool = False
@@ -177,6 +187,7 @@ class Settings:
         _check_name("unit", self.unit, _UNITS)
         object.__setattr__(self, "groups", read_kinds(self.groups))
         _check_name("optimizer", self.optimizer, _OPTIMIZERS)
+        _check_name("border", self.border, BORDERS)
         if self.precision is not None:
             _check_name("precision", self.precision, _PRECISIONS)
         if not isinstance(self.strength, Mapping):
@@ -211,6 +222,11 @@ class Settings:
         for name in ("learning_rate", "clip"):
             plain[name] = _check_positive(name, getattr(self, name))
         plain["validation"] = check_count("validation", self.validation)
+        plain["shift"] = check_count("shift", self.shift)
+        if plain["shift"] > _LARGEST_SHIFT:
+            raise InputError(
+                f"Expected `shift` to be {_LARGEST_SHIFT} pixels or less. Received: shift={self.shift!r}."
+            )
         plain["ramp"] = _check_positive("ramp", self.ramp)
         if plain["ramp"] is None or plain["ramp"] >= 1:
             raise InputError(
@@ -255,6 +271,8 @@ class Settings:
         for name in ("epochs", "batch", "learning_rate", "weight_decay", "augment"):
             asked = getattr(self, name)
             common[name] = getattr(recipe, name) if asked is None else asked
+        if common["augment"]:
+            common |= {"shift": self.shift, "border": self.border}
         found = []
         if self.dense or "dense" in self.methods:
             found = [

@@ -79,6 +79,8 @@ class Trainer:
             run.batch,
             seed=run.seed + 1_000_000 * start,
             augment=run.augment,
+            shift=run.shift,
+            border=run.border,
             epoch=done - start,
         )
         model.compile(
