@@ -9,7 +9,7 @@ from ._recipes import RECIPES as RECIPES
 from ._recipes import Recipe as Recipe
 from ._results_file import append as append
 from ._results_file import read_rows as read_rows
-from ._settings import Run as Run
+from ._run import Run as Run
 from ._settings import Settings as Settings
 from ._settings import read_settings as read_settings
 from ._sweep import MethodsComparison as MethodsComparison

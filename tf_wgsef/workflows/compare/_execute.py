@@ -13,8 +13,8 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.graph import in_float32, profile
 from tf_wgsef.strip import strip
 from tf_wgsef.workflows.compare._methods import METHODS
+from tf_wgsef.workflows.compare._run import Run
 from tf_wgsef.workflows.compare._run_state import OutOfTime, RunState, UnusableState
-from tf_wgsef.workflows.compare._settings import Run
 from tf_wgsef.workflows.compare._trainer import Advance, Trainer, accuracy, is_softmax
 from tf_wgsef.workflows.data import ImageData
 

@@ -7,7 +7,7 @@ import pathlib
 from tf_wgsef.report import FIGURES
 from tf_wgsef.validation import is_finite_number
 from tf_wgsef.workflows.compare._results_file import read_rows
-from tf_wgsef.workflows.compare._settings import Run
+from tf_wgsef.workflows.compare._run import Run
 
 # What lines of earlier versions lack.
 _SINCE = {

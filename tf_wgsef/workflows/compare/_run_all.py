@@ -27,8 +27,9 @@ from tf_wgsef.workflows.compare._execute import execute
 from tf_wgsef.workflows.compare._finished import finished_runs
 from tf_wgsef.workflows.compare._methods import METHODS
 from tf_wgsef.workflows.compare._results_file import append
+from tf_wgsef.workflows.compare._run import Run
 from tf_wgsef.workflows.compare._run_state import Deadline, OutOfTime, RunState, state_name
-from tf_wgsef.workflows.compare._settings import Run, Settings
+from tf_wgsef.workflows.compare._settings import Settings
 
 MODELS = "models"
 """The folder, beside the file of the runs, for the networks that they leave."""

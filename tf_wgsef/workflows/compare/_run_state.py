@@ -15,7 +15,7 @@ from absl import logging
 
 from tf_wgsef.output_files import new_file
 from tf_wgsef.validation import is_finite_number
-from tf_wgsef.workflows.compare._settings import Run
+from tf_wgsef.workflows.compare._run import Run
 
 _NOTE = "state.json"
 

@@ -20,9 +20,10 @@ from tf_wgsef.validation import check_positive_int, is_finite_number
 from tf_wgsef.workflows._environment import describe_environment
 from tf_wgsef.workflows.compare._finished import finished_runs
 from tf_wgsef.workflows.compare._methods import METHODS
+from tf_wgsef.workflows.compare._run import Run
 from tf_wgsef.workflows.compare._run_all import MODELS, UNFINISHED, Keep, run_all
 from tf_wgsef.workflows.compare._run_state import Deadline
-from tf_wgsef.workflows.compare._settings import Run, Settings, read_settings
+from tf_wgsef.workflows.compare._settings import Settings, read_settings
 
 RUNS_FILE = "runs.jsonl"
 _PAGES = ("compare.html", "compare.md", "compare.png")

@@ -10,8 +10,8 @@ from absl import logging
 from tf_wgsef.training import ConvMuon
 from tf_wgsef.workflows.compare._augment import Batches
 from tf_wgsef.workflows.compare._feed import BeginEpoch, feed
+from tf_wgsef.workflows.compare._run import Run
 from tf_wgsef.workflows.compare._run_state import RunState
-from tf_wgsef.workflows.compare._settings import Run
 from tf_wgsef.workflows.data import ImageData
 
 Advance = Callable[[float], None]
