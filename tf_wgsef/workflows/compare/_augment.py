@@ -74,9 +74,7 @@ class Batches(keras.utils.PyDataset):
         return np.random.default_rng((self._seed, self._epoch)).permutation(len(self._x))
 
 
-def augmented(
-    x: np.ndarray, generator: np.random.Generator, *, shift: int = 4, border: str = "reflect"
-) -> np.ndarray:
+def augmented(x: np.ndarray, generator: np.random.Generator, *, shift: int, border: str) -> np.ndarray:
     """Returns each image shifted by up to so many pixels, and mirrored half of the time.
 
     Four pixels, with the image's reflection behind, is the augmentation of Zagoruyko & Komodakis 2016
