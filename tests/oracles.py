@@ -40,7 +40,7 @@ def wgsef_shares(norms, step, weights, k, *, debias):
 
 
 def wgsef_factors(norms, step, weights, k, *, debias):
-    """The factors of math.md §2 (debias=False) and §3 (0 <= s < 1), one row."""
+    """The factors of WGSEF's prox, with its ridge (debias=False) and without (0 <= s < 1), one row."""
     u = wgsef_shares(norms, step, weights, k, debias=debias)
     step = np.broadcast_to(np.asarray(step, dtype="float64"), u.shape)
     total = u + step * (1 - u) if debias else u + step
@@ -66,7 +66,7 @@ def scheduled_factors(progress, steps, k):
 
 
 def wgsef_value(norms, weights, k, *, debias):
-    """W of math.md §1, or P of §3, one row."""
+    """WGSEF's value, with its ridge or without, one row."""
     norms = np.asarray(norms, dtype="float64")
     u = wgsef_shares(norms, 0.0, weights, k, debias=False)
     some = norms > 0

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import runpy
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import tf_wgsef
 from tf_wgsef.workflows import load_digits_28
+from tf_wgsef.workflows.compare import METHODS
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -23,6 +25,18 @@ def few_digits(monkeypatch):
     data = load_digits_28()
     train = (255 * data.x_train[:256, ..., 0]).astype("uint8"), data.y_train[:256]
     monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: (train, train))
+
+
+def test_the_page_of_public_names_is_what_the_docstrings_say():
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    assert page == runpy.run_path(str(ROOT / "tools/api_page.py"))["page"]()
+    assert [name for name in tf_wgsef.__all__ if f"`tf_wgsef.{name}`" not in page] == []
+
+
+def test_the_page_of_comparisons_names_every_method():
+    page = (ROOT / "docs/comparing.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"## The methods\n(.*?)\n## ", page, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", re.sub(r"(?m)^(\| [^|]*\|).*$", r"\1", table))) == set(METHODS)
 
 
 def test_the_readme_example_runs(few_digits, capsys):

@@ -19,6 +19,6 @@ time python -m pip install --quiet -e .
 echo "== tf-wgsef demo"
 time tf-wgsef demo
 ls -l tf_wgsef_demo
-echo '== python -m pip install -e ".[test]" && python -m pytest'
+echo '== python -m pip install -e ".[test]" && python -m pytest -n 2 --dist worksteal'
 python -m pip install --quiet -e ".[test]"
-time python -m pytest -q
+time python -m pytest -q -n 2 --dist worksteal

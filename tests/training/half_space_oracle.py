@@ -40,7 +40,7 @@ def best(groups, k):
 
 
 def half_space_step(x, t, prox, gradient, step, epsilon, k):
-    """Phase 2 of HSPG (arXiv:2004.03639, Algorithm 1), but for the k best groups, which take the prox."""
+    """Phase 2 of HSPG (arXiv:2009.12078), but for the k best groups, which take the prox."""
     alive = [t[g] if x[g].any() else 0 * t[g] for g in range(len(x))]
     kept, proxed = best(alive, k), prox(alive)
     result = []

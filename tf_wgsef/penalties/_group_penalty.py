@@ -9,8 +9,8 @@ from tf_wgsef.validation import check_non_negative
 class GroupPenalty(abc.ABC):
     """A penalty Ω on the norms n_g = ‖t_g‖₂ of groups of parameters.
 
-    Its proximal operator scales each group by one number, x_g = f_g · t_g (every penalty of
-    ``math.md`` has this form), so a penalty needs to know the norms only: no model, no layer, no
+    Its proximal operator scales each group by one number, x_g = f_g · t_g (as those of
+    this package do), so a penalty needs to know the norms only: no model, no layer, no
     variable::
 
         argmin_x  strength · step_size · Ω(x) + ½‖x - t‖²      →      x_g = f_g · t_g

@@ -1,6 +1,6 @@
 """How a budget is shared among groups: one root of a monotone function, in O(n), no sort.
 
-Every prox and value of WGSEF (``math.md`` §1-§3) needs shares u_g in [0, 1] that use up a budget
+Every prox and value of ``WGSEF``, with and without its ridge, needs shares u_g in [0, 1] that use up a budget
 k::
 
     u_g = clip((α a_g - s_g) / w_g, 0, 1),        F(α) = Σ_g d_g u_g = k

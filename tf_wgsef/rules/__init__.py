@@ -1,7 +1,7 @@
 """What each layer type does to its channels: one class per layer family.
 
 ``tie`` (which channels are the same), ``forward`` (zero, constant or live), ``backward`` (used or not),
-``parameters`` (which slices belong to which channel), ``resize`` and ``macs``. A layer without a rule is a
+``parameters`` (which slices belong to which channel), ``resize`` and ``work``. A layer without a rule is a
 barrier: what it touches stays. ``register_rule`` teaches a new one.
 """
 

@@ -18,7 +18,7 @@ _LARGEST_EPSILON = 0.9
 
 @keras.saving.register_keras_serializable("tf_wgsef")
 class HSPG(UpdateRule):
-    """Half-space stochastic projected gradient (Chen et al. 2020, arXiv:2004.03639, Algorithm 1).
+    """Half-space stochastic projected gradient (Chen et al. 2020, arXiv:2009.12078).
 
     Phase 1 takes proximal steps. Phase 2 takes half-space steps on the groups that are not zero: with x
     before the optimizer's update and t after it, ::

@@ -43,7 +43,8 @@ class ProximalModel(CustomLoop, Saving, keras.Model):
         penalty: ``WGSEF`` without its ridge if None.
         ramp: share of the epochs over which the penalty tightens, in (0, 1).
         update: ``"prox"``; ``"hspg"`` or ``"adahspg+"``, half-space steps as well; ``"sparse"``, a prox of
-            single weights as well; ``"gradual"``, no penalty; or an ``UpdateRule``.
+            single weights as well; ``"mixed"``, part of the way to the prox; ``"gradual"``, no penalty; or an
+            ``UpdateRule``.
         metric: ``"euclidean"``, or ``"group"``: that of an adaptive optimizer, one number per group.
 
     Attributes:

@@ -45,7 +45,8 @@ def measure_latency_table(
         model: a Keras model with inputs of fixed size; it is not changed, and its weights do not matter.
         target: where to measure, as in ``tf_wgsef.measure``.
         threads: threads of the runtime.
-        quantization: of the files, as in ``tf_wgsef.convert``; random inputs calibrate them.
+        quantization: of the files: ``"none"``, ``"float16"``, ``"dynamic"``, or ``"int8"``, which random
+            inputs calibrate.
         seconds: how long each file is run.
         cache: times of earlier measurements; None takes the user's cache folder.
         progress: called with the share done, in [0, 1], and what is being done.
