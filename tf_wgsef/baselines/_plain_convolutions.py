@@ -3,7 +3,7 @@
 import keras
 
 from tf_wgsef.baselines._sparse_connections import SparseConnections2D
-from tf_wgsef.graph import check_keras_model
+from tf_wgsef.graph import check_keras_model, copy_model, from_config
 
 
 def plain_convolutions(model):
@@ -26,37 +26,16 @@ def plain_convolutions(model):
         >>> type(plain.get_layer("conv")).__name__
         'Conv2D'
     """
-    made: dict[int, tuple] = {}
-    clone = _copy_of_model(check_keras_model(model), made)
-    # A model passes `trainable` on to its layers, so theirs are set after it, those of inner models last.
-    for old, new in reversed(made.values()):
-        new.trainable = old.trainable
-        if not isinstance(old, keras.Model):
-            new.set_weights(_plain(old).get_weights())
-    return clone
+    weights = []
 
+    def copy(layer):
+        plain = layer.to_conv2d() if isinstance(layer, SparseConnections2D) else layer
+        new = from_config(plain, plain.get_config())
+        weights.append((plain, new))
+        return new
 
-def _copy(layer, made: dict[int, tuple]):
-    """The copy of a layer or a nested model, made once."""
-    if id(layer) not in made:
-        nested = isinstance(layer, keras.Sequential) or hasattr(layer, "operations")
-        plain = _plain(layer)
-        copy = _copy_of_model(layer, made) if nested else type(plain).from_config(plain.get_config())
-        made[id(layer)] = (layer, copy)
-    return made[id(layer)][1]
-
-
-def _plain(layer):
-    return layer.to_conv2d() if isinstance(layer, SparseConnections2D) else layer
-
-
-def _copy_of_model(model, made: dict[int, tuple]):
-    """Not compiled: Keras's own clone is, and fails on losses of the caller's own."""
-    if isinstance(model, keras.Sequential):
-        source = model.inputs[0]
-        start = keras.Input(batch_shape=source.shape, dtype=source.dtype, name=source.name)
-        return keras.Sequential([start, *(_copy(layer, made) for layer in model.layers)], name=model.name)
-    return keras.models.clone_model(
-        keras.Model(model.input, model.output, name=model.name),
-        clone_function=lambda layer: _copy(layer, made),
-    )
+    result = copy_model(check_keras_model(model), copy)
+    for plain, new in weights:
+        if isinstance(plain, keras.Layer):  # a raw operation has none
+            new.set_weights(plain.get_weights())
+    return result

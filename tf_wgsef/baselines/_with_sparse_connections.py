@@ -6,7 +6,7 @@ import keras
 
 from tf_wgsef.baselines._sparse_connections import SparseConnections2D
 from tf_wgsef.errors import InputError
-from tf_wgsef.graph import check_keras_model
+from tf_wgsef.graph import check_keras_model, copy_model, from_config
 
 _FEW_INPUTS = 4
 """A convolution of fewer input channels, which reads the image, stays dense."""
@@ -37,19 +37,19 @@ def with_sparse_connections(model, density: float, *, grouped: bool = False, see
     """
     model = check_keras_model(model)
     SparseConnections2D(1, 1, density)  # Keras would hide in one of its own what this raises
-    replaced = []
+    replaced, top = [], {id(layer) for layer in model.layers}
 
     def copy(layer):
         config = layer.get_config()
-        found = _density(layer, density, grouped)
+        found = _density(layer, density, grouped) if id(layer) in top else None
         if found is None:
-            return type(layer).from_config(config)
+            return from_config(layer, config)
         del config["groups"]
         replaced.append(layer.name)
         own = {"density": found, "grouped": grouped, "seed": seed + len(replaced)}
         return SparseConnections2D.from_config({**config, **own})
 
-    clone = keras.models.clone_model(model, clone_function=copy)
+    clone = copy_model(model, copy)
     if not replaced:
         raise InputError(
             f"Expected a model with a Conv2D of at least {_FEW_INPUTS} input channels that "

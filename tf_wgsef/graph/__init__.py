@@ -3,6 +3,9 @@
 from ._channel_graph import ChannelGraph as ChannelGraph
 from ._channel_graph import build_channel_graph as build_channel_graph
 from ._check_model import check_keras_model as check_keras_model
+from ._copy_model import compile_like as compile_like
+from ._copy_model import copy_model as copy_model
+from ._copy_model import from_config as from_config
 from ._dataflow import removable_channels as removable_channels
 from ._expand import Compound as Compound
 from ._in_float32 import in_float32 as in_float32

@@ -2,6 +2,8 @@
 
 import keras
 
+from tf_wgsef.graph._copy_model import copy_model, from_config
+
 
 def in_float32(model):
     """Returns a copy of a model in mixed precision that computes in float32; any other model as it is.
@@ -21,10 +23,11 @@ def in_float32(model):
     if not _is_mixed(model):
         return model
 
-    def clone(layer):
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+    def remake(layer):
+        dtype = {"dtype": "float32"} if isinstance(layer, keras.Layer) else {}  # raw operations have none
+        return from_config(layer, {**layer.get_config(), **dtype})
 
-    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    copy = copy_model(model, remake)
     copy.set_weights(model.get_weights())
     return copy
 

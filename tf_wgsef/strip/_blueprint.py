@@ -1,12 +1,10 @@
 """What each layer becomes: its new configuration, its new weights, what its bias takes in."""
 
-import inspect
-
 import keras
 import numpy as np
 
 from tf_wgsef.errors import StripError
-from tf_wgsef.graph import ChannelGraph, Compound, Plan
+from tf_wgsef.graph import ChannelGraph, Compound, Plan, from_config
 from tf_wgsef.rules import Call, LayerRule, ParameterAxis, TensorKey
 from tf_wgsef.strip._spatial_crop import SpatialCrop, plan_spatial_crop
 
@@ -35,7 +33,7 @@ class Blueprint:
 
     def remake(self, layer):
         """Returns a new layer with a configuration for the channels that stay; its weights are not set."""
-        return _from_config(layer, self._config(layer))
+        return _remade(layer, self._config(layer))
 
     def crop(self, layer) -> SpatialCrop | None:
         """What is cut off the layer's spatial window, or None."""
@@ -186,31 +184,15 @@ class Blueprint:
         return total if total is not None and total.any() else None
 
 
-def _from_config(layer, config: dict):
+def _remade(layer, config: dict):
     try:
-        # A Python lambda is code of this process already, and loses its globals when serialized.
-        if isinstance(layer, keras.layers.Lambda):
-            new = type(layer).from_config(config, safe_mode=False)
-            new.function = layer.function
-            return new
-        # Functions of the caller's own are passed on as they are: they need no registration here.
-        own = {
-            key: getattr(layer, key)
-            for key, value in config.items()
-            if isinstance(value, dict) and _is_own_function(getattr(layer, key, None))
-        }
-        config = {**config, **own}
-        return type(layer).from_config(config)
+        return from_config(layer, config)
     except (TypeError, ValueError, NotImplementedError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise StripError(
             f"Expected layers that from_config(get_config()) can make again. Received: "
             f"{type(layer).__name__} {layer.name!r}, which cannot: {reason}"
         ) from error
-
-
-def _is_own_function(value) -> bool:
-    return inspect.isfunction(value) and value.__module__.partition(".")[0] != "keras"
 
 
 def _without_own_regularizers(config: dict) -> dict:

@@ -1,7 +1,8 @@
 """A copy of a model that computes in float64, to tell rounding from a defect."""
 
-import keras
 import numpy as np
+
+from tf_wgsef.graph import copy_model, from_config
 
 
 def in_float64(model):
@@ -20,12 +21,8 @@ def in_float64(model):
         >>> in_float64(model).layers[0].kernel.dtype
         'float64'
     """
-
-    def precise(layer):
-        return type(layer).from_config(_widened(layer.get_config()))
-
     try:
-        copy = keras.models.clone_model(model, clone_function=precise, recursive=True)
+        copy = copy_model(model, lambda layer: from_config(layer, _widened(layer.get_config())))
         copy.set_weights([np.asarray(weight, _wide(weight.dtype)) for weight in model.get_weights()])
         wide = {weight.dtype for weight in copy.weights if "float" in str(weight.dtype)} <= {"float64"}
     except Exception:  # noqa: BLE001 - layers of users raise what they like

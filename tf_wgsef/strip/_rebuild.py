@@ -3,9 +3,9 @@
 import random
 
 import keras
-from absl import logging
 
 from tf_wgsef.errors import StripError
+from tf_wgsef.graph import compile_like
 from tf_wgsef.rules import Call, TensorKey
 from tf_wgsef.strip._blueprint import Blueprint
 from tf_wgsef.strip._spatial_crop import pre_layers
@@ -23,7 +23,10 @@ def rebuild(blueprint: Blueprint):
     model = blueprint.graph.model
     state = random.getstate()  # initializers and dropout without a seed draw one from Python's generator
     try:
-        return _Rebuilder(blueprint).model(model)
+        rebuilder = _Rebuilder(blueprint)
+        new = rebuilder.model(model)
+        rebuilder.fill(model, new)
+        return new
     except StripError:
         raise
     except Exception as error:  # backends raise errors of classes of their own
@@ -46,13 +49,21 @@ class _Rebuilder:
 
     def model(self, old):
         """The smaller version of ``old``, a model of the graph."""
-        new = self._sequential(old) if isinstance(old, keras.Sequential) else self._functional(old)
+        return self._sequential(old) if isinstance(old, keras.Sequential) else self._functional(old)
+
+    def fill(self, old, new) -> None:
+        """Gives ``new`` the weights and flags of ``old`` that stay, and its compilation."""
+        new.trainable = old.trainable  # passed on to its layers by some backends, so theirs come after
         for layer in old.layers:
             made = self._made.get(id(layer))
-            if made is not None and made is not layer and not isinstance(layer, keras.Model):
+            if isinstance(layer, keras.Model) and made is not None and made is not layer:
+                self.fill(layer, made)
+        for layer in old.layers:
+            made = self._made.get(id(layer))
+            if not isinstance(layer, keras.Model) and made is not None and made is not layer:
                 self.blueprint.set_weights(layer, made)
-        new.trainable = old.trainable
-        return new
+        if not new.compiled:
+            compile_like(new, old, "The stripped model")
 
     def layer(self, old):
         """The smaller version of ``old``; ``old`` itself where it is part of no graph."""
@@ -111,7 +122,7 @@ class _Rebuilder:
             new = type(old)(layers, name=old.name, trainable=old.trainable)
         except TypeError:  # a subclass with arguments of its own
             new = keras.Sequential(layers, name=old.name, trainable=old.trainable)
-        return _compiled_like(old, new)
+        return new
 
     def _functional(self, old):
         reading, keys = self.graph.scopes[id(old)]
@@ -128,14 +139,13 @@ class _Rebuilder:
         ends = reading.outputs if old is self.graph.model else ()
         run = _Run(self, reading.calls, keys, tensors, inputs[0], ends)
         plain = old.compiled and type(old).__module__.partition(".")[0] == "keras"
-        new = keras.models.clone_model(
+        return keras.models.clone_model(
             # Cloning would compile, and fail on functions of the caller's own.
             keras.Model(old.input, old.output, name=old.name) if plain else old,
             input_tensors=keras.tree.pack_sequence_as(old.input, inputs),
             clone_function=run.clone,
             call_function=run.call,
         )
-        return _compiled_like(old, new) if plain else new
 
 
 class _Tensors:
@@ -224,16 +234,6 @@ class _Run:
         if len(waiting) > 1:
             waiting.remove(call)
         return call
-
-
-def _compiled_like(old, new):
-    """``new``, compiled as ``old`` is; left uncompiled where a loss or metric cannot be made again."""
-    if old.compiled:
-        try:
-            new.compile_from_config(old.get_compile_config())
-        except (TypeError, ValueError, AttributeError) as error:
-            logging.warning("The stripped model is not compiled: %s", _first_line(error))
-    return new
 
 
 def _tensors_in(arguments) -> list:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.graph import compile_like, copy_model
 
 from ._job import Job
 
@@ -126,6 +127,10 @@ def sparse_2_to_4(
 
 
 def _train(job: Job) -> TrainedWeights:
+    # A model in mixed precision is described by its copy in float32.
+    described = {id(weight) for layer in job.description.layers for weight in layer.weights}
+    source = job.model if described <= {id(weight) for weight in job.model.weights} else job.flat
+    copy = copy_model(source)  # before the training: what cannot be made again is no reason to lose it
     with (
         job.run() as (folder, found, history),
         np.load(folder / "trained.npz", allow_pickle=False) as arrays,
@@ -135,9 +140,6 @@ def _train(job: Job) -> TrainedWeights:
             for i, layer in enumerate(job.description.layers)
             for k, weight in enumerate(layer.weights)
         }
-    own = {id(weight) for weight in job.model.weights}
-    # A model in mixed precision was described by its copy in float32.
-    source = job.model if own.issuperset(trained) else job.flat
-    copy = keras.models.clone_model(source)
     copy.set_weights([trained.get(id(w), keras.ops.convert_to_numpy(w)) for w in source.weights])
+    copy = compile_like(copy, job.model, "The trained model")
     return TrainedWeights(copy, tuple(found["layers"]), history, found["difference"])

@@ -3,8 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-import keras
-
+from tf_wgsef.graph import check_keras_model, copy_model
 from tf_wgsef.groups import LatencyTable
 from tf_wgsef.measure import Target, measure_interleaved
 from tf_wgsef.strip import strip
@@ -57,7 +56,7 @@ def calibrate_latency_table(
     tell = progress or (lambda share, what: None)
     for number in range(times):
         tell(number / times, "the network that the budget leaves")
-        copy = keras.models.clone_model(getattr(model, "model", model))
+        copy = copy_model(check_keras_model(model))
         sparse = sparsify(copy, budget={"latency": (microseconds, table)}, **options)
         sparse.freeze()
         small = strip(sparse).model

@@ -1,8 +1,8 @@
 """Stripped models of random shape: what predictions are fitted to, and held against."""
 
-import keras
 import numpy as np
 
+from tf_wgsef.graph import check_keras_model, copy_model
 from tf_wgsef.groups import build_groups
 from tf_wgsef.strip import strip
 
@@ -18,7 +18,7 @@ def random_stripping(model, seed: int):
         seed: of the shares.
     """
     generator = np.random.default_rng(seed)
-    copy = keras.models.clone_model(getattr(model, "model", model))
+    copy = copy_model(check_keras_model(model))
     groups = build_groups(copy)
     stays = np.zeros(groups.num_groups, bool)
     for layer in range(len(groups.layers)):
