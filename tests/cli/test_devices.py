@@ -85,6 +85,20 @@ def test_beside_a_board_the_options_are_for_the_board(monkeypatch, file):
     assert given == {"cores": [4], "python": "/venv/bin/python", "keep": False}
 
 
+def test_beside_a_phone_the_native_tool_is_for_the_phone(monkeypatch, file):
+    words = ["--target", "ssh://pi@board", "--target", "adb", "--python", "p", "--benchmark-model", "tool"]
+    arguments = parse(["tf-wgsef", "benchmark", str(file), *words])
+    _devices.check_device_options(arguments.target, arguments)
+    given = {}
+    monkeypatch.setattr(
+        "tf_wgsef.measure.resolve_target", lambda name, **options: given.update({name: options})
+    )
+    for name in arguments.target:
+        _devices.open_target(name, arguments)
+    assert "benchmark_model" not in given["ssh://pi@board"] and given["ssh://pi@board"]["python"] == "p"
+    assert given["adb"]["benchmark_model"] == "tool"
+
+
 def test_cores_that_are_no_numbers(file, capsys):
     with pytest.raises(SystemExit) as stop:
         call("benchmark", file, "--cores", "abc")

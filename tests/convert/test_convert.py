@@ -168,6 +168,8 @@ def _subclassed():
         (_dense, {"metadata": {"labels": ["a\nb"]}}, "Expected `labels` as a list"),
         (_dense, {"metadata": {"normalization": {"mean": 0, "std": 0}}}, "std above 0"),
         (_dense, {"metadata": {"x": {1, 2}}}, "that JSON can hold"),
+        (_dense, {"metadata": {0: "cat", 1: "dog"}}, "names as keys. Received: the key 0"),
+        (_dense, {"metadata": {"x": [{"y": {2: 3}}]}}, "names as keys. Received: the key 2"),
         (_dense, {"metadata": {"x": float("nan")}}, "that JSON can hold"),
         (_dense, {"batch_size": 0}, "Received: batch_size=0"),
         (_dense, {"calibration_samples": 0}, "Received: calibration_samples=0"),

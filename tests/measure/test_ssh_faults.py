@@ -46,6 +46,10 @@ PYTHONS = {
     ),
     "crash": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "it crashed (segmentation fault)"),
     "killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "as when memory runs out"),
+    "runtime too old": (
+        "import ai_edge_litert.interpreter as i; i.Interpreter = lambda **k: int('Registration failed')",
+        "Install a newer one",
+    ),
     "stops early": ("sys.exit(0)", "to the end. Received: status 0"),
     "talks nonsense": (
         'print(\'tf_wgsef {"kind": "round", "file": 7}\')',
@@ -66,6 +70,27 @@ def test_pythons(case, native_board, tiny_path, capsys):
     assert said in line
     assert "\x1b" not in line
     assert native_board.left() == []
+
+
+def test_what_a_board_makes_of_a_file_costs_no_other_device_its_results(native_board, tiny_path, capsys):
+    refuse = "import ai_edge_litert.interpreter as i; i.Interpreter = lambda **k: int('odd')"
+    options = ["--target", "local", "--target", native_board.target, "--ssh-config", native_board.config]
+    with native_board.program("odd", python_that(native_board, first=refuse)):
+        status, out, line = benchmark(capsys, tiny_path, *options, "--python", "odd")
+    assert status == 1 and "p50" in out and "an intact .tflite file" in line
+
+
+def test_a_folder_that_cannot_be_removed_costs_no_result(native_board, tiny_path, capsys):
+    options = ["--target", native_board.target, "--ssh-config", native_board.config]
+    first = "import shutil; shutil.rmtree = lambda *a, **k: None"
+    with (
+        native_board.program("rm", "echo 'no' >&2; exit 1"),
+        native_board.program("odd", python_that(native_board, first=first)),
+    ):
+        status, out, line = benchmark(capsys, tiny_path, *options, "--python", "odd")
+    assert status == 1 and "p50" in out and "to remove /" in line
+    for left in (native_board.folder / "tmp").iterdir():
+        shutil.rmtree(left)
 
 
 def test_no_python(native_board, tiny_path, capsys):

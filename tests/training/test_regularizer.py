@@ -154,3 +154,20 @@ def test_bad_input_gets_one_clear_line(call, message):
     with pytest.raises(InputError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_layers_of_nested_models_carry_their_level():
+    inner = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(6, "tanh", name="deep", kernel_regularizer=Regularizer(k=2))]
+    )
+    inputs = keras.Input((4,))
+    x = layers.Dense(4, "tanh", name="top", kernel_regularizer=Regularizer(k=3))(inputs)
+    model = keras.Model(inputs, layers.Dense(2, name="out")(inner(x)))
+    sparse = tf_wgsef.ProximalModel(model)
+    sparse.compile("adam", "mse")
+    x, y = data()
+    sparse.fit(x, y, epochs=2, verbose=0)
+    assert sparse.live_groups() == {"top": 3, f"{inner.name}/deep": 2}
+    assert sparse.losses == []  # the prox takes the penalty's place
+    only = keras.Sequential([keras.Input((4,)), inner, layers.Dense(2)])
+    assert tf_wgsef.ProximalModel(only).level.pools[0].k == 2

@@ -9,9 +9,11 @@ import time
 
 import keras
 import numpy as np
+import pytest
 
 import tf_wgsef
-from tf_wgsef.workflows import load_digits_28
+from tf_wgsef.workflows import _demo, load_digits_28
+from tf_wgsef.workflows.networks import lenet5
 
 
 def test_it_ends_well_with_the_table_and_all_files(demo):
@@ -54,6 +56,18 @@ def test_the_reported_figures_are_those_of_the_files(demo):
         assert variant["accuracy"] > 0.95
     assert report["max_abs_diff"] <= 1e-5 * report["output_range"]
     assert report["history"]["live_groups"][-1] == 142
+
+
+def test_ctrl_c_after_training_says_what_is_there(tmp_path, monkeypatch):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_demo, "_train", lambda model, data, epochs, progress, folder, name: {"loss": [0.0]})
+    monkeypatch.setattr(_demo, "_load", lambda path: lenet5())
+    monkeypatch.setattr(_demo, "convert_models", stop)
+    with pytest.raises(KeyboardInterrupt, match="what was finished is in"):
+        tf_wgsef.workflows.run_demo(tmp_path / "out")
+    assert (tmp_path / "out" / "stripped.keras").exists()
 
 
 def test_ctrl_c_in_training_saves_what_was_trained(tmp_path):

@@ -49,14 +49,28 @@ def test_one_call_gives_files_that_compute_what_the_model_does(sparse, tmp_path)
     assert "kept" in done.report() and "integers only" in str(done)
 
 
-def test_files_of_an_earlier_model_do_not_stay_beside_the_new_one(sparse, tmp_path):
-    (tmp_path / "mine.txt").write_text("mine")
-    for name in ("model_int8.tflite", "model_int8.h", "model_float32.h"):
-        (tmp_path / name).write_bytes(b"old")
+def test_files_of_an_earlier_deployment_do_not_stay_beside_the_new_one(sparse, tmp_path):
+    modes = {"quantization": ["float", "dynamic"], "with_c_array": True}
+    tf_wgsef.deploy(sparse[0], output=tmp_path, latency=False, **modes)
+    assert {"model_float32.h", "model_dynamic.tflite"} <= {path.name for path in tmp_path.iterdir()}
+    for name in ("mine.txt", "model_int8.tflite", "model_mine.h"):  # not of that deployment
+        (tmp_path / name).write_text("mine")
     done = tf_wgsef.deploy(sparse[0], output=tmp_path, overwrite=True, latency=False)
     found = {path.name for path in tmp_path.iterdir()}
-    assert found == {"mine.txt", "stripped.keras", "model_float32.tflite", "deploy.json"}
+    mine = {"mine.txt", "model_int8.tflite", "model_mine.h"}
+    assert found == {*mine, "stripped.keras", "model_float32.tflite", "deploy.json"}
     assert (tmp_path / "model_float32.tflite").read_bytes() == done.files["none"]
+
+
+@pytest.mark.parametrize("written", ["", "1", '{"a": 1}', '{"a": "../mine.txt"}', '{"a": "mine.txt"}'])
+def test_a_deploy_json_of_anything_removes_nothing_else(sparse, tmp_path, written):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for file in (tmp_path / "mine.txt", folder / "mine.txt"):
+        file.write_text("mine")
+    (folder / "deploy.json").write_text(f'{{"written": {written}}}')
+    tf_wgsef.deploy(sparse[0], output=folder, overwrite=True, latency=False)
+    assert (tmp_path / "mine.txt").read_text() == (folder / "mine.txt").read_text() == "mine"
 
 
 def test_without_calibration_there_is_a_float_file_and_nothing_is_written(sparse, tmp_path, monkeypatch):

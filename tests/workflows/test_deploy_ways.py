@@ -145,6 +145,15 @@ def test_without_measuring_no_gain_is_claimed(sparse):
     assert "no layer stored sparse" in done.report() and "speed not measured" in done.report()
 
 
+def test_files_stay_whatever_the_device_makes_of_them(sparse, tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise InputError("Expected an intact .tflite file. Received: odd.")
+
+    monkeypatch.setattr(_deploy, "measure_interleaved", refuse)
+    done = tf_wgsef.deploy(sparse[0], output=tmp_path / "out")
+    assert "intact" in done.not_measured and pathlib.Path(done.written["none"]).exists()
+
+
 def test_files_stay_when_the_device_is_lost(sparse, tmp_path, monkeypatch, capsys):
     sparse[0].save(tmp_path / "m.keras")
     monkeypatch.setattr("tf_wgsef.cli._deploy.open_target", lambda *_: Bench("ssh://board", lost_after=0))

@@ -109,7 +109,7 @@ def _measure(arguments, target, err):
     """The statistics of the file, or of both, and why they are not all of them."""
     from rich.progress import Progress
 
-    from tf_wgsef.errors import MeasurementError
+    from tf_wgsef.errors import InputError, MeasurementError
     from tf_wgsef.measure import measure_interleaved
 
     paths = [path for path in (arguments.file, arguments.other) if path]
@@ -127,6 +127,6 @@ def _measure(arguments, target, err):
                 operators=arguments.operators,
                 progress=lambda share: bar.update(task, completed=share),
             )
-        except MeasurementError as error:
-            return list(error.measured), str(error)
+        except (InputError, MeasurementError) as error:  # other devices have measured, or will
+            return list(getattr(error, "measured", ())), str(error)
     return list(found.values()), ""

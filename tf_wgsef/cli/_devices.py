@@ -28,7 +28,7 @@ def add_device_options(parser) -> None:
     device.add_argument(
         "--benchmark-model",
         help="the native tool: for a phone a file here, which is copied there; for a board its path there, "
-        "instead of Python",
+        "instead of Python; beside a phone it is for the phone",
     )
 
 
@@ -76,10 +76,13 @@ def open_target(name: str, arguments):
     from tf_wgsef.measure import resolve_target
 
     asked = getattr(arguments, "target", None) or ["local"]
-    if name == "local" and set([asked] if isinstance(asked, str) else asked) != {"local"}:
+    asked = [asked] if isinstance(asked, str) else asked
+    if name == "local" and set(asked) != {"local"}:
         return resolve_target(name)
     names = ("cores", "keep", "ssh_config", "python", "benchmark_model")
     given = {option: getattr(arguments, option, None) for option in names}
+    if name.startswith("ssh") and any(one.partition(":")[0] == "adb" for one in asked):
+        given["benchmark_model"] = None  # it is the phone's; the board has Python
     return resolve_target(name, **{option: value for option, value in given.items() if value is not None})
 
 

@@ -68,8 +68,13 @@ def check_metadata(metadata: Mapping | None) -> dict:
         found["normalization"] = _check_normalization(found["normalization"])
     try:
         json.dumps(found, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        other = _key_that_is_no_text(found)
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"Expected `metadata` that JSON can hold. Received: {error}.") from error
+    if other is not None:
+        raise InputError(
+            f"Expected `metadata` with names as keys. Received: the key {other!r:.100}. Write it as a string."
+        )
     return found
 
 
@@ -129,6 +134,16 @@ def read_metadata(tflite, graph: Graph | None = None) -> dict | None:
             f"({type(error).__name__}: {str(error)[:100]}). Convert the model again."
         ) from error
     return found
+
+
+def _key_that_is_no_text(value):
+    """The first key of a dict, at any depth, that is no string; JSON would make it one, or not sort it."""
+    if isinstance(value, Mapping):
+        other = next((key for key in value if not isinstance(key, str)), None)
+        return other if other is not None else _key_that_is_no_text(list(value.values()))
+    if not isinstance(value, list | tuple):
+        return None
+    return next((other for one in value if (other := _key_that_is_no_text(one)) is not None), None)
 
 
 def _name(entry) -> str:

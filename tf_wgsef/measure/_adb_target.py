@@ -50,7 +50,11 @@ class AdbTarget(Target):
         self.kept_folder = ""
 
     def run(self, files, plan, *, progress=None):  # noqa: D102 - as in Target
-        with AdbShell(self._serial) as shell, private_folder(shell, keep=self._keep) as folder:
+        done = []
+        with (
+            AdbShell(self._serial) as shell,
+            private_folder(shell, keep=self._keep, done=done) as folder,
+        ):
             self.kept_folder = folder if self._keep else ""
             pin = pin_command(shell, self._cores)
             tool = f"{folder}/benchmark_model"
@@ -59,9 +63,9 @@ class AdbTarget(Target):
             for number, file in enumerate(files):
                 shell.push(file.content, f"{folder}/{number}.tflite")
             command = [*pin, tool]
-            return run_tool(
-                shell, folder, files, plan, command=command, seconds=self._limit, progress=progress
-            )
+            options = {"seconds": self._limit, "progress": progress}
+            done += run_tool(shell, folder, files, plan, command=command, **options)
+        return done
 
     def __str__(self):
         return f"adb:{self._serial}" if self._serial else "adb"

@@ -50,6 +50,10 @@ def find_runtime() -> Runtime:
     )
 
 
+_TOO_OLD = ("Didn't find op", "builtin_code out of range", "Registration failed")
+"""What older runtimes say of files for newer ones."""
+
+
 class LoadedFile:
     """A file in the runtime with its tensors allocated and its inputs set: ready to run.
 
@@ -61,7 +65,7 @@ class LoadedFile:
 
     Raises:
         InputError: if the runtime finds the file damaged.
-        MeasurementError: if the runtime cannot run it.
+        MeasurementError: if the runtime cannot run it, or is too old for it.
 
     Example:
         ``LoadedFile(find_runtime(), read_model_file("model.tflite"), threads=1, seed=0).invoke()``
@@ -72,6 +76,12 @@ class LoadedFile:
         try:
             self._interpreter = runtime.interpreter_class(model_content=file.content, num_threads=threads)
         except ValueError as error:
+            if any(sign in str(error) for sign in _TOO_OLD):
+                raise MeasurementError(
+                    f"Expected a runtime that knows the file's operators. Received: {file.name}, which it "
+                    f"could not load: {_one_line(error)}. Install a newer one where it runs: python -m pip "
+                    f"install --upgrade ai-edge-litert."
+                ) from error
             raise InputError(
                 f"Expected an intact .tflite file. Received: {file.name}, of {len(file.content)} "
                 f"bytes, which the runtime refuses: {_one_line(error)}. Convert or copy it again."

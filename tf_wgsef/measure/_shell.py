@@ -112,15 +112,16 @@ class Shell(abc.ABC):
 
 
 @contextlib.contextmanager
-def private_folder(shell: Shell, *, keep: bool) -> Iterator[str]:
+def private_folder(shell: Shell, *, keep: bool, done: Sequence = ()) -> Iterator[str]:
     """Gives the path of a new folder on the device that only this user may read; removed in the end.
 
     Args:
         shell: the device.
         keep: whether the folder and all in it stay.
+        done: a ``LatencyStats`` per file once all is measured.
 
     Raises:
-        MeasurementError: if it cannot be made, or not be removed.
+        MeasurementError: if it cannot be made, or not be removed; ``measured`` holds what is ``done``.
     """
     make = ["sh", "-c", _MAKE_FOLDER, "sh", shell.base]
     text = shell.run(make, to="make a temporary folder", seconds=60)
@@ -138,7 +139,9 @@ def private_folder(shell: Shell, *, keep: bool) -> Iterator[str]:
             error.args = (f"{error} What was copied may be left there in {folder}.",)
         raise
     if not keep and (left := _remove(shell, folder)):
-        raise MeasurementError(f"Expected {shell.label} to remove {folder}. Received: {left}")
+        error = MeasurementError(f"Expected {shell.label} to remove {folder}. Received: {left}")
+        error.measured = tuple(done)
+        raise error
 
 
 def _remove(shell, folder):

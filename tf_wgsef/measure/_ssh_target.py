@@ -70,16 +70,22 @@ class SSHTarget(Target):
         self.kept_folder = ""
 
     def run(self, files, plan, *, progress=None):  # noqa: D102 - as in Target
-        with SSHShell(self._address, self._config) as shell, private_folder(shell, keep=self._keep) as folder:
+        done = []
+        with (
+            SSHShell(self._address, self._config) as shell,
+            private_folder(shell, keep=self._keep, done=done) as folder,
+        ):
             self.kept_folder = folder if self._keep else ""
             pin = pin_command(shell, self._cores)
             for number, file in enumerate(files):
                 shell.push(file.content, f"{folder}/{number}.tflite")
             options = {"seconds": self._limit, "progress": progress}
             if self._tool:
-                return run_tool(shell, folder, files, plan, command=[*pin, self._tool], **options)
-            command = [*pin, self._python]
-            return run_python(shell, folder, files, plan, command=command, keep=self._keep, **options)
+                done += run_tool(shell, folder, files, plan, command=[*pin, self._tool], **options)
+            else:
+                options |= {"command": [*pin, self._python], "keep": self._keep}
+                done += run_python(shell, folder, files, plan, **options)
+        return done
 
     @property
     def classifies(self):  # noqa: D102 - as in Target

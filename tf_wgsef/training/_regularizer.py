@@ -15,8 +15,9 @@ class WGSEFRegularizer(keras.Regularizer):
     """Group sparsity of a kernel's output channels, to a preset level.
 
     Inside ``ProximalModel`` it says which layers are grouped and how many channels stay; the prox does
-    the rest, and ``strength`` plays no part. In a plain ``keras.Model`` it is an ordinary penalty,
-    strength · P(w) added to the loss, whose gradient is 0, not NaN, at a filter that is all zero.
+    the rest, and ``strength`` plays no part. ``strip`` leaves it out of the smaller model. In a plain
+    ``keras.Model`` it is an ordinary penalty, strength · P(w) added to the loss, whose gradient is 0, not
+    NaN, at a filter that is all zero.
 
     Args:
         sparsity: share of the channels to remove, in [0, 1).
@@ -77,11 +78,7 @@ def level_from_regularizers(model) -> tuple[GroupSet, Level]:
     Raises:
         InputError: if no layer carries one, one of those cannot be grouped, or tied ones disagree.
     """
-    carriers = {
-        layer.name: layer.kernel_regularizer
-        for layer in model.layers
-        if isinstance(getattr(layer, "kernel_regularizer", None), WGSEFRegularizer)
-    }
+    carriers = _carriers(model)
     if not carriers:
         raise InputError(
             f"Expected groups and a level, or layers with a WGSEFRegularizer. Received: model="
@@ -109,3 +106,14 @@ def level_from_regularizers(model) -> tuple[GroupSet, Level]:
             )
         counts[label] = asked.pop()
     return groups, preset_level(groups, k=counts)
+
+
+def _carriers(model, path: str = "") -> dict[str, WGSEFRegularizer]:
+    """The regularizers of layers by their paths, those of nested models included."""
+    found = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found |= _carriers(layer, f"{path}{layer.name}/")
+        elif isinstance(getattr(layer, "kernel_regularizer", None), WGSEFRegularizer):
+            found[path + layer.name] = layer.kernel_regularizer
+    return found

@@ -1,5 +1,6 @@
 """The demo: LeNet-5 on real handwritten digits, from training to a measured file, in under three minutes."""
 
+import contextlib
 import os
 import pathlib
 
@@ -68,7 +69,7 @@ def run_demo(
     folder = new_folder(output, overwrite=overwrite)
     keras.utils.set_random_seed(seed)
     data = load_digits_28(seed)
-    with WorkflowProgress(_STEPS, console=console) as progress:
+    with _saying_what_is_there(folder), WorkflowProgress(_STEPS, console=console) as progress:
         progress.begin("Train dense")
         dense_history = _train(lenet5(), data, _DENSE_EPOCHS, progress, folder, "dense.keras")
         progress.begin("Train sparse")
@@ -105,6 +106,16 @@ def run_demo(
         progress.begin("Write report")
         save_report(report, folder)
     return report
+
+
+@contextlib.contextmanager
+def _saying_what_is_there(folder: pathlib.Path):
+    """An interrupt says where finished files are, unless it says so already."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        there = f"what was finished is in {folder}" if any(folder.iterdir()) else ""
+        raise KeyboardInterrupt(str(error) or there) from None
 
 
 def _train(model, data: ImageData, epochs: int, progress, folder: pathlib.Path, name: str | None) -> dict:

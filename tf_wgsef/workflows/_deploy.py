@@ -139,7 +139,7 @@ def _measure(files: Mapping, dense: Mapping, target, progress):
     named = {**files, **{f"{name}, dense": file for name, file in dense.items()}}
     try:
         return measure_interleaved(named, target=target, progress=progress.advance), None
-    except MeasurementError as error:
+    except (InputError, MeasurementError) as error:  # whatever the device makes of our own files
         return {}, str(error)
 
 
@@ -169,6 +169,7 @@ def _modes(quantization, calibration) -> dict:
         )
     found = {}
     for mode in [quantization] if one else list(quantization):
+        mode = "none" if mode == "float" else mode  # two words for one
         name = "mixed" if isinstance(mode, Mapping) else str(mode)
         if name in found:
             raise InputError(f"Expected each quantization once. Received: {name!r} twice.")

@@ -59,11 +59,17 @@ def file_of_any_weights(model, quantization: str = "none") -> bytes:
         quantization: as in ``convert``.
     """
     generator = np.random.default_rng(0)
-    inputs = [generator.normal(size=(8, *tensor.shape[1:])).astype("float32") for tensor in model.inputs]
+    inputs = [_any_values(generator, (8, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
     calibration = None
     if quantization == "int8":
         calibration = inputs if len(inputs) > 1 else inputs[0]
     return convert(model, quantization=quantization, calibration=calibration, force=True)
+
+
+def _any_values(generator, shape: tuple, dtype: str) -> np.ndarray:
+    """Floats, or zeros and ones: as numbers of words these exist."""
+    values = generator.normal(size=shape) if "float" in dtype else generator.integers(0, 2, shape)
+    return values.astype(dtype)
 
 
 def channel_step(times: dict[int, float]) -> int | None:

@@ -25,7 +25,8 @@ def load_keras_model(path: str):
         )
     import keras
 
-    import tf_wgsef.training  # noqa: F401  registers what trained models may carry
+    import tf_wgsef.baselines  # noqa: F401  registers what trained models may carry
+    import tf_wgsef.training  # noqa: F401
 
     try:
         return keras.models.load_model(file, compile=False, safe_mode=True)

@@ -9,6 +9,7 @@ from tf_wgsef.errors import InputError
 
 SPECS = [InputSpec("x", (3,), "float32")]
 OUTPUTS = [("y", (4,), "linear")]
+ONE_SCORE = [("y", (1,), "sigmoid")]
 X = np.arange(30, dtype="float32").reshape(10, 3)
 Y = np.arange(10) % 4
 PAIRS = [(X[start : start + 4], Y[start : start + 4]) for start in range(0, 10, 4)]
@@ -64,6 +65,13 @@ def test_arrays_are_shuffled_anew_and_the_same_way_each_time():
     assert orders[0] == orders[2] != orders[1] == orders[3]
 
 
+def test_the_loss_looks_at_all_targets_that_are_there():
+    counts = np.array([0, 1, 0, 1, 1, 0, 0, 1, 1, 7])
+    for seed in range(3):
+        data = TrainingData(X, counts, SPECS, ONE_SCORE, loss=None, batch_size=2, epochs=1, seed=seed)
+        assert data.losses[0]["kind"] == "squared_error"
+
+
 def test_sample_weights_are_passed_on():
     x, y, weights = next(_data([(X, Y, np.ones(10))]).epoch())
     assert [array.shape for array in (*x, *y, *weights)] == [(10, 3), (10,), (10,)]
@@ -80,6 +88,10 @@ def test_sample_weights_are_passed_on():
         (Y % 2, (1,), "sigmoid", None, ("binary_crossentropy", False)),
         (Y % 2, (1,), "linear", None, ("binary_crossentropy", True)),
         (Y / 3.0, (1,), "linear", None, ("squared_error", False)),
+        (Y / 3.0, (1,), "sigmoid", None, ("squared_error", False)),
+        (Y % 2.0, (1,), "linear", None, ("squared_error", False)),
+        (Y % 2.0, (1,), "sigmoid", None, ("binary_crossentropy", False)),
+        (Y % 2.0, (), "sigmoid", None, ("squared_error", False)),
         (Y, (1,), "linear", "mean_absolute_error", ("absolute_error", False)),
         (np.ones((10, 5, 5), int), (5, 5, 4), "linear", None, ("sparse_crossentropy", True)),
     ],
@@ -92,6 +104,10 @@ def test_the_loss_is_told_from_targets_and_outputs(targets, shape, activation, l
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (
+            lambda: _data(X, Y / 2.0, loss="crossentropy", outputs=ONE_SCORE),
+            "from 0 to 1 for cross-entropy.*1.5. Pass loss=",
+        ),
         (lambda: _data(X, Y[:9]), r"as many samples in `x` as in `y`.*Received: \[9, 10\]"),
         (lambda: _data(X, Y + 1), "classes from 0 to 3 in `y`. Received: values from"),
         (lambda: _data(X, np.full((10, 4), np.nan)), "finite numbers. Received: dtype=float64 with NaN"),

@@ -13,7 +13,7 @@ from tf_wgsef.convert._flat import call_flat, check_finite_weights, flat_model
 from tf_wgsef.convert._signature import input_specs
 from tf_wgsef.errors import ConversionError, InputError
 from tf_wgsef.graph import check_keras_model
-from tf_wgsef.validation import check_non_negative, check_positive_int
+from tf_wgsef.validation import check_count, check_non_negative, check_positive_int
 
 from ._describe import describe_model
 from ._process import Keras2Process, missing_package
@@ -46,6 +46,7 @@ class Job:
         self._options, self._kind, self._extra = options, kind, extra
         for name in ("epochs", "batch_size"):
             check_positive_int(name, options[name])
+        check_count("seed", options["seed"])
         for name in ("learning_rate", "time_limit"):
             check_non_negative(name, options[name])
         self.model = check_keras_model(model)

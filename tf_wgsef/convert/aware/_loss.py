@@ -26,7 +26,7 @@ def choose_loss(loss: str | None, targets: np.ndarray, shape: tuple, activation:
         >>> choose_loss(None, np.array([0, 3, 1]), (10,), "linear")
         {'kind': 'sparse_crossentropy', 'from_logits': True, 'classes': 10}
     """
-    if loss in _REGRESSIONS or (loss is None and not _are_classes(targets, shape)):
+    if loss in _REGRESSIONS or (loss is None and not _are_classes(targets, shape, activation)):
         if _as_rows(targets, shape) is None:
             _raise_shape(targets, shape)
         return {"kind": _REGRESSIONS.get(loss, "squared_error"), "from_logits": False}
@@ -59,6 +59,11 @@ def fit_targets(targets, shape: tuple, loss: dict) -> np.ndarray:
         )
     if loss["kind"] != "sparse_crossentropy":
         rows = _as_rows(array, shape)
+        if rows is not None and loss["kind"] == "binary_crossentropy" and not _are_shares(rows):
+            raise InputError(
+                f"Expected `y` from 0 to 1 for cross-entropy of one score. Received: values from "
+                f"{rows.min()} to {rows.max()}. Pass loss='mean_squared_error' if they are no classes."
+            )
         return rows.astype("float32") if rows is not None else _raise_shape(array, shape)
     classes = _as_classes(array, shape)
     if classes is None:
@@ -73,11 +78,12 @@ def fit_targets(targets, shape: tuple, loss: dict) -> np.ndarray:
     return classes.astype("int32")
 
 
-def _are_classes(targets, shape) -> bool:
+def _are_classes(targets, shape, activation: str) -> bool:
     """Whether targets are classes, one-hot rows, or zeros and ones for one score."""
     whole = targets.dtype.kind in "iub"
     if len(shape) and shape[-1] == 1:
-        return whole and np.isin(targets, (0, 1)).all()
+        # As floats they may be any measure, but not of what ends in a sigmoid.
+        return bool((whole or activation == "sigmoid") and np.isin(targets, (0, 1)).all())
     if targets.shape[1:] == shape:
         return bool(np.isin(targets, (0, 1)).all() and (targets.sum(axis=-1) == 1).all())
     return whole and _as_classes(targets, shape) is not None
@@ -93,6 +99,10 @@ def _as_rows(array, shape):
     if array.shape[1:] == shape:
         return array
     return array[..., None] if (*array.shape[1:], 1) == shape else None
+
+
+def _are_shares(rows) -> bool:
+    return rows.size == 0 or (rows.min() >= 0 and rows.max() <= 1)
 
 
 def _raise_shape(targets, shape):

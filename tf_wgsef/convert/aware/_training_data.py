@@ -63,9 +63,10 @@ class TrainingData:
         if raw is None:
             raise InputError("Expected training data. Received: no batch at all.")
         _check_form(raw)
+        known = raw[1] if y is None else y  # all of them, where they are there
         self.losses = [
             choose_loss(loss, np.asarray(target), shape, activation)
-            for target, (_, shape, activation) in zip(self._split(raw[1]), outputs, strict=True)
+            for target, (_, shape, activation) in zip(self._split(known), outputs, strict=True)
         ]
         self.first = self._fit(raw)
         self._running = itertools.chain([raw], self._running)
