@@ -1,6 +1,7 @@
 """What is read from a file, against the runtime's own view of it and TFLite Micro's."""
 
 import dataclasses
+import io
 import itertools
 import json
 import pickle
@@ -246,3 +247,35 @@ def test_an_operator_that_the_runtime_lacks_is_named():
     assert read_contents(tflite).custom == ("FlexMatrixDeterminant",)
     with pytest.raises(InputError, match="that LiteRT can run"):
         predict(tflite, np.zeros((1, 2, 2), np.float32))
+
+
+def test_what_a_hostile_file_says_of_itself_is_shown_and_does_nothing(digits):
+    from rich.console import Console
+
+    from tf_wgsef.workflows import contents_view
+
+    plain = tf_wgsef.convert(digits[0])
+    told = write_metadata(plain, {"\x1b]0;owned\x1b\\\x1b[2J": 1})
+    console = Console(file=io.StringIO())
+    console.print(contents_view(read_contents(told)))
+    shown = console.file.getvalue()
+    assert "\x1b" not in shown and "owned" in shown
+
+
+def test_metadata_that_is_no_json_is_refused(digits):
+    plain = tf_wgsef.convert(digits[0])
+    told = write_metadata(plain, {"x": float("nan")})
+    with pytest.raises(InputError, match="metadata that tf_wgsef wrote.*NaN is no JSON"):
+        read_metadata(told)
+
+
+def test_sizes_beyond_any_memory_have_no_arena():
+    from tf_wgsef.convert._arena import estimate_arena
+    from tf_wgsef.convert._schema import Graph, Tensor
+
+    names = [field.name for field in dataclasses.fields(Tensor)]
+    empty = dict.fromkeys(names, ()) | {"name": "t", "dtype": "float32", "stored": 0, "sparse": False}
+    huge = Tensor(**{**empty, "shape": (2**31 - 1,) * 600, "buffer": 0})
+    fields = {field.name: () for field in dataclasses.fields(Graph)}
+    graph = Graph(**{**fields, "tensors": (huge,), "inputs": {"x": 0}, "outputs": {"y": 0}, "subgraphs": 1})
+    assert estimate_arena(graph) is None

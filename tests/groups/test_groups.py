@@ -225,3 +225,37 @@ def test_factors_that_are_no_numbers_leave_the_model_alone(factor):
         tf_wgsef.build_groups(model).scale(model, [factor] * 4)
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("outer", ["lstm", "rnn", "y"])
+def test_the_parts_of_a_wrapper_have_keys_of_their_own(outer):
+    """Keras names the inner layers after the outer one: a search for "lstm/" finds "forward_lstm/" too."""
+    inner = keras.layers.LSTM(4, return_sequences=True, name="lstm")
+    model = keras.Sequential([keras.Input((5, 3)), keras.layers.Bidirectional(inner, name=outer)])
+    model.add(keras.layers.Dense(2))
+    groups = tf_wgsef.build_groups(model)
+    keys = [member.variable for member in groups.members]
+    assert len(set(keys)) == len(keys)
+    groups.scale(model, np.zeros(groups.num_groups))
+    assert not np.asarray(groups.norms(model)).any()
+    for name in ("forward", "backward"):
+        kernel = getattr(model.get_layer(outer), f"{name}_layer").cell.kernel
+        assert not np.asarray(kernel).any()
+
+
+def compound():
+    inputs = keras.Input((5, 3))
+    x = keras.layers.Bidirectional(keras.layers.GRU(4, return_sequences=True), name="both")(inputs)
+    x = keras.layers.TimeDistributed(keras.layers.Dense(6, "relu", name="inner"), name="td")(x)
+    x = keras.layers.Dense(5, "relu", name="dense")(x)
+    return keras.Model(inputs, keras.layers.Dense(2, name="out")(x))
+
+
+def test_the_name_of_a_compound_layer_stands_for_its_parts():
+    everything = tf_wgsef.build_groups(compound()).layers
+    assert any(name.startswith("td/") for name in everything)
+    assert not any("td/" in name for name in tf_wgsef.build_groups(compound(), skip=["td"]).layers)
+    assert not any("both/" in name for name in tf_wgsef.build_groups(compound(), skip=["both"]).layers)
+    assert tf_wgsef.build_groups(compound(), only=["td"]).layers == ("td/inner",)
+    mixed = tf_wgsef.build_groups(compound(), kind={"td": "filter", "dense": "element"})
+    assert set(mixed.layers) == {"td/inner", "dense"}

@@ -269,3 +269,15 @@ def test_custom_groups_take_a_shared_variable_once():
     model = keras.Model(inputs, again(inside(inputs)))
     with pytest.raises(tf_wgsef.WGSEFError, match="each variable once.*inside/d/kernel.*again/d/kernel"):
         tf_wgsef.custom_groups(model, {"inside/d/kernel": np.arange(4), "again/d/kernel": np.arange(4)})
+
+
+def test_a_branch_with_frozen_layers_is_silent_without_its_group():
+    from tests.training.test_whole_branches import branches
+
+    model = models.randomize(branches())
+    for name in ("shift0", "norm0", "in1", "norm1", "back1", "shift1"):
+        model.get_layer(name).trainable = False
+    groups = tf_wgsef.build_groups(model, kind="depth")
+    assert groups.num_groups == 2
+    groups.scale(model, np.zeros(2))
+    assert {"add0", "add1"} <= set(tf_wgsef.strip(model).vanished)

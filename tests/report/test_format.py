@@ -65,3 +65,14 @@ def test_clean(name, expected):
 
 def test_ascii_text_keeps_meaning():
     assert _format.ascii_text("5.2× −91.6 % µs 20 → 5 é") == "5.2x -91.6 % us 20 -> 5 \\xe9"
+
+
+def test_clean_is_what_strip_reports_with():
+    import keras
+
+    import tf_wgsef
+
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(3, name="a\x1b[2J"), keras.layers.Dense(1)]
+    )
+    assert "\x1b" not in tf_wgsef.strip(model).report()

@@ -207,3 +207,11 @@ def test_a_budget_below_the_floors_says_the_smallest():
 def test_without_a_budget_there_is_no_cost():
     with pytest.raises(InputError, match="a level in groups"):
         tf_wgsef.sparsify(wide(), sparsity=0.5).cost()
+
+
+@pytest.mark.parametrize(("alive", "told"), [(2, True), (12, False)])
+def test_what_a_penalty_leaves_unused_of_a_budget_is_told(caplog, alive, told):
+    sparse = tf_wgsef.sparsify(mlp((16, 16)), budget={"macs": 0.5})
+    sparse.groups.scale(sparse.model, (np.arange(32) % 16 < alive).astype("float32"))
+    sparse.freeze()
+    assert ("took more than the budget asks" in caplog.text) == told

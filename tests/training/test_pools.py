@@ -125,3 +125,15 @@ def test_the_graph_of_single_weights_holds_no_index():
     graph = tf.function(step).get_concrete_function(values, state).graph.as_graph_def()
     assert sparse.groups.num_groups == 120_000
     assert graph.ByteSize() < 120_000 * 4
+
+
+def test_the_gradient_is_taken_in_the_metric_of_the_prox():
+    """Group lasso takes s·c/(D·n) off a group, by its prox as by a step along its gradient."""
+    groups = groups_of((6, 4))
+    norms = np.random.default_rng(0).uniform(1, 2, groups.num_groups).astype("float32")
+    metric = np.random.default_rng(1).uniform(0.1, 3, groups.num_groups).astype("float32")
+    pools = Pools(groups, preset_level(groups, sparsity=0.5), tf_wgsef.GroupLasso())
+    solver = pools.solver(metric=keras.ops.array(metric), metric_in_penalty=False)
+    factors = np.asarray(solver.prox(keras.ops.array(norms), 0.01))
+    pulls = np.asarray(solver.gradient(keras.ops.array(norms)))
+    np.testing.assert_allclose(1 - factors, 0.01 * pulls, rtol=1e-3)

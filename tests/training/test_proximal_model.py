@@ -448,3 +448,48 @@ def test_what_keras_says_about_wrong_use_still_comes_from_keras():
         sparse.fit(x, y, verbose=0)
     with pytest.raises(TypeError, match="unexpected keyword argument 'epoch'"):
         sparse.fit(x, y, epoch=3)
+
+
+def test_losses_and_metrics_by_the_names_of_outputs():
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(6, "tanh", name="h")(inputs)
+    outputs = [keras.layers.Dense(2, name="a")(hidden), keras.layers.Dense(1, name="b")(hidden)]
+    sparse = tf_wgsef.sparsify(keras.Model(inputs, outputs), sparsity=0.5)
+    sparse.compile("adam", {"a": "mse", "b": "mae"}, metrics={"b": ["mse"]})
+    x, y = data()
+    history = sparse.fit(x, {"a": y, "b": y[:, :1]}, epochs=2, verbose=0).history
+    assert {"a_loss", "b_loss", "b_mse"} <= set(history)
+    assert sparse.live_groups() == {"h": 3}
+
+
+@pytest.mark.parametrize("every", [1, 8])
+def test_what_is_outside_goes_as_early_whatever_the_accumulation(every):
+    """Nothing is learned, so the prox alone moves the weights; at 0.8 of the ramp its budget is the level."""
+    sparse, batches = tf_wgsef.sparsify(mlp(), sparsity=0.5), 400
+    sparse.compile(
+        keras.optimizers.SGD(0.0, gradient_accumulation_steps=None if every == 1 else every), "mse"
+    )
+    norms = []
+
+    def note(batch, logs):
+        if batch == 0.9 * batches:
+            norms.append(np.asarray(sparse.groups.norms(sparse.model)))
+
+    x, y = data(samples=batches)
+    start = np.asarray(sparse.groups.norms(sparse.model))
+    watch = keras.callbacks.LambdaCallback(on_train_batch_end=note)
+    sparse.fit(x, y, batch_size=1, epochs=2, callbacks=[watch], verbose=0)
+    left = norms[0] / start
+    gone = np.asarray(sparse.groups.norms(sparse.model)) == 0
+    assert gone.sum() == 7 and left[gone].max() < 0.1, left
+
+
+def test_a_loop_of_train_on_batch_is_told_that_the_ramp_stands_still(caplog):
+    sparse = sparse_mlp()
+    x, y = data()
+    for _ in range(2):
+        sparse.train_on_batch(x, y)
+    assert [record.getMessage() for record in caplog.records if "stands still" in record.getMessage()][
+        1:
+    ] == []
+    assert "begin_epoch" in caplog.text

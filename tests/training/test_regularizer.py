@@ -171,3 +171,13 @@ def test_layers_of_nested_models_carry_their_level():
     assert sparse.losses == []  # the prox takes the penalty's place
     only = keras.Sequential([keras.Input((4,)), inner, layers.Dense(2)])
     assert tf_wgsef.ProximalModel(only).level.pools[0].k == 2
+
+
+def test_layers_inside_wrappers_carry_their_level():
+    dense = layers.Dense(6, "tanh", name="inner", kernel_regularizer=Regularizer(k=2))
+    inputs = keras.Input((3, 4))
+    x = layers.TimeDistributed(dense, name="td")(inputs)
+    model = keras.Model(inputs, layers.Dense(2, name="out")(x))
+    sparse = tf_wgsef.ProximalModel(model)
+    assert sparse.level.pools[0].k == 2 and sparse.groups.layers == ("td/inner",)
+    assert sparse.losses == []

@@ -103,3 +103,11 @@ def test_a_saved_one_goes_on(tmp_path):
     sparse.save(tmp_path / "half.keras")
     again = trained(keras.models.load_model(tmp_path / "half.keras"))
     assert {"add0", "add1"} <= set(stripped(again).vanished)
+
+
+def test_a_floor_of_branches_holds_under_a_budget_too():
+    with pytest.raises(InputError, match="a budget that leaves each layer its floor"):
+        tf_wgsef.sparsify(branches(), groups="depth", budget={"macs": 0.95}, floor=2)
+    sparse = tf_wgsef.sparsify(branches(), groups="depth", budget={"macs": 0.99})
+    sparse.freeze()
+    assert sparse.live_groups() == {"depth": 1}

@@ -99,3 +99,31 @@ def test_arrays_that_are_no_images_with_classes(change, message):
     arrays = {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y, **change}
     with pytest.raises(InputError, match=message):
         from_arrays({name: array for name, array in arrays.items() if array is not None}, "mine")
+
+
+@pytest.mark.parametrize(("load", "name"), [(load_mnist, "mnist.npz"), (load_cifar10, "cifar10_jpeg.npz")])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", "other arrays"])
+def test_a_damaged_file_in_the_folder_is_one_clear_line(load, name, content, tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_WGSEF_DATA", str(tmp_path))
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    else:
+        np.savez(tmp_path / name, a=np.zeros(3))
+    with pytest.raises(InputError, match="Expected "):
+        load()
+
+
+@pytest.mark.parametrize(("load", "module"), [(load_mnist, "mnist"), (load_cifar10, "cifar10")])
+def test_without_a_network_the_folder_is_named(load, module, monkeypatch):
+    def fail():
+        raise Exception(f"URL fetch failure on {module}: None -- [Errno -3] Temporary failure")  # Keras's own
+
+    monkeypatch.delenv("TF_WGSEF_DATA", raising=False)
+    monkeypatch.setattr(f"keras.datasets.{module}.load_data", fail)
+    with pytest.raises(InputError, match="URL fetch failure.*set TF_WGSEF_DATA to a folder with"):
+        load()
+
+
+def test_an_array_without_axes_is_refused():
+    with pytest.raises(InputError, match="Expected x_train of numbers"):
+        from_arrays({"x_train": 1.0, "y_train": [1], "x_test": 1.0, "y_test": [1]}, "odd")

@@ -198,3 +198,9 @@ def test_training_comes_last(sparse, monkeypatch):
     modes = ["aware", "none"]
     done = tf_wgsef.deploy(sparse[0], quantization=modes, train=sparse[1:], latency=False)
     assert list(done.files) == modes
+
+
+def test_a_stream_that_can_be_read_once_is_left_to_the_mode_that_needs_it(sparse):
+    model, x, _ = sparse
+    done = tf_wgsef.deploy(model, calibration=iter([x]), latency=False)
+    assert done.files["int8"].record.calibrated_on[0] == len(x) and set(done.files) == {"none", "int8"}

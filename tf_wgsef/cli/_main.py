@@ -31,6 +31,7 @@ from tf_wgsef.cli import (
 from tf_wgsef.cli._partly import PartlyDoneError
 from tf_wgsef.cli._stderr import native_messages_dropped
 from tf_wgsef.errors import WGSEFError
+from tf_wgsef.terminal_text import clean
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -134,6 +135,6 @@ def _run_in_peace(arguments: argparse.Namespace) -> int:
 
 
 def _fail(err: Console, reason: str, status: int = 1) -> int:
-    line = " ".join(reason.split())
+    line = clean(" ".join(reason.split()))
     err.print(f"tf-wgsef: {line}", markup=False, highlight=False, soft_wrap=True)
     return status

@@ -5,6 +5,7 @@ import math
 from ._schema import Graph
 
 _ALIGNMENT = 16
+_LIMIT = 1 << 62
 _BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "float16": 2, "int16": 2, "int8": 1}
 _BYTES |= {"uint8": 1, "bool": 1, "uint32": 4, "uint64": 8, "uint16": 2, "complex64": 8}
 
@@ -22,7 +23,7 @@ def estimate_arena(graph: Graph) -> int | None:
         graph: as ``read_graph`` returns it.
 
     Returns:
-        Bytes, or None if a size is unknown or the file has several graphs.
+        Bytes, or None if a size is unknown or beyond any memory, or the file has several graphs.
     """
     sizes = {}
     for number, tensor in enumerate(graph.tensors):
@@ -32,6 +33,8 @@ def estimate_arena(graph: Graph) -> int | None:
             bytes_ = math.prod(tensor.shape) * _BYTES[tensor.dtype]
             sizes[number] = -(-bytes_ // _ALIGNMENT) * _ALIGNMENT
     if graph.subgraphs != 1:
+        return None
+    if sum(sizes.values()) > _LIMIT:  # no memory is; the sizes of a damaged file may be
         return None
     return _plan(sizes, _lives(graph))
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from tf_wgsef.errors import ConversionError, InputError
 from tf_wgsef.validation import check_non_negative, check_positive_int
 
@@ -165,10 +163,11 @@ def _calibration(calibration, specs, limit, asked: Quantization, quantization) -
 
 def _check_varies(stream: SampleStream) -> None:
     """Raises on samples of one value throughout: the proof, on the same, would see nothing wrong."""
-    if all(array.size > 1 and np.ptp(array) == 0 for array in stream.head.values()):
+    if all(array.size > 1 and (array == array.flat[0]).all() for array in stream.head.values()):
+        value = float(next(iter(stream.head.values())).flat[0])
         raise InputError(
             f"Expected `calibration` of real inputs: they set the ranges of all activations. Received: "
-            f"samples that are {next(iter(stream.head.values())).flat[0]:g} throughout. Pass some hundred "
+            f"samples that are {value:g} throughout. Pass some hundred "
             f"training inputs, preprocessed as in training."
         )
 

@@ -19,6 +19,7 @@ from ._write_model import write_model
 
 NAME = "tf_wgsef"
 _LIMIT = 1 << 24
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 
 def weights_hash(model) -> str:
@@ -125,7 +126,7 @@ def read_metadata(tflite, graph: Graph | None = None) -> dict | None:
     try:
         if not 0 <= number < len(graph.buffers) or graph.buffers[number] > _LIMIT:
             raise ValueError("its buffer is missing or too large")
-        found = json.loads(read_buffer(tflite, number))
+        found = json.loads(read_buffer(tflite, number), parse_constant=_no_constant)
         if not isinstance(found, dict):
             raise ValueError("it is no object")
     except (ValueError, RecursionError) as error:
@@ -136,6 +137,11 @@ def read_metadata(tflite, graph: Graph | None = None) -> dict | None:
     return found
 
 
+def _listed(value) -> list:
+    """One number, or several, as a list."""
+    return list(value) if isinstance(value, list | tuple) else np.atleast_1d(value).tolist()
+
+
 def _key_that_is_no_text(value):
     """The first key of a dict, at any depth, that is no string; JSON would make it one, or not sort it."""
     if isinstance(value, Mapping):
@@ -144,6 +150,10 @@ def _key_that_is_no_text(value):
     if not isinstance(value, list | tuple):
         return None
     return next((other for one in value if (other := _key_that_is_no_text(one)) is not None), None)
+
+
+def _no_constant(name: str):
+    raise ValueError(f"{name} is no JSON")
 
 
 def _name(entry) -> str:
@@ -163,9 +173,10 @@ def _check_labels(labels) -> list[str]:
 def _check_normalization(value) -> dict[str, list[float]]:
     keys = set(value) if isinstance(value, Mapping) else None
     if keys == {"mean", "std"}:
-        lists = {key: np.atleast_1d(value[key]).tolist() for key in ("mean", "std")}
+        lists = {key: _listed(value[key]) for key in ("mean", "std")}
         numbers = [one for values in lists.values() for one in values]
-        if all(is_finite_number(one) for one in numbers) and all(one > 0 for one in lists["std"]):
+        fit = all(is_finite_number(one) and abs(one) <= _LARGEST_FLOAT for one in numbers)
+        if all(lists.values()) and fit and all(one > 0 for one in lists["std"]):
             return {key: [float(one) for one in values] for key, values in lists.items()}
     raise InputError(
         "Expected `normalization` as {'mean': …, 'std': …}, numbers or one per channel, std above 0: inputs "

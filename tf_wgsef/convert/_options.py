@@ -137,7 +137,11 @@ def _check_io(mode, io):
 
 
 def _check_layers(layers) -> dict[str, str]:
-    strange = {k: v for k, v in layers.items() if not isinstance(k, str) or v not in _PER_LAYER}
+    strange = [
+        (k, v)
+        for k, v in layers.items()
+        if not (isinstance(k, str) and isinstance(v, str) and v in _PER_LAYER)
+    ]
     if strange or "*" not in layers:
         raise InputError(
             f"Expected `quantization` per layer as {{pattern: 'int8' or 'float'}} with a pattern '*' for "

@@ -174,6 +174,8 @@ def _check_numbers(numbers, count):
 def _tensor(tensor, sizes) -> Tensor:
     quantization = tensor.Quantization()
     scales = quantization.ScaleAsNumpy() if quantization and quantization.ScaleLength() else ()
+    if not np.isfinite(scales).all():
+        raise ValueError("a scale that is no number")
     zeros = quantization.ZeroPointAsNumpy() if quantization and quantization.ZeroPointLength() else ()
     return Tensor(
         name=_text(tensor.Name()),

@@ -53,8 +53,7 @@ def with_ranges(tflite: bytes, batches) -> bytes:
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
     for number, (low, high) in ranges.items():
         found = schema.QuantizationParametersT()
-        # What is always 0 has no scale of its own; up to 1 it is 0 still, and of a size with others.
-        found.min, found.max = [low], [1.0 if low == high == 0.0 else high]
+        found.min, found.max = [low], [high]
         model.subgraphs[0].tensors[number].quantization = found
     return write_model(model)
 
@@ -89,6 +88,8 @@ def quantized(calibrated: bytes, flat, quantization) -> bytes:
 def read_ranges(tflite: bytes, batches) -> dict[int, tuple[float, float]]:
     """Returns the least and the largest value of each float activation, by the number of its tensor.
 
+    Of one that is always 0 the range is (0, 1).
+
     Args:
         tflite: a float file of one graph.
         batches: dicts of arrays by input name, of the batch of the file.
@@ -113,7 +114,8 @@ def read_ranges(tflite: bytes, batches) -> dict[int, tuple[float, float]]:
         for number in numbers:
             values, (low, high) = interpreter.get_tensor(number), ranges[number]
             ranges[number] = (min(low, float(values.min())), max(high, float(values.max())))
-    return ranges
+    # What is always 0 has no scale of its own; up to 1 it is 0 still, and of a size with others.
+    return {number: one if any(one) else (0.0, 1.0) for number, one in ranges.items()}
 
 
 def _small_converter():

@@ -26,6 +26,7 @@ class ChannelGraph:
         outputs: keys of the tensors that the model returns.
         num_ids: ids are below this number.
         scopes: {id(model): (its own calls, {its tensor keys: keys used here})}, nested models included.
+        applications: {id(model): such keys of each application}, of nested models.
         compounds: {id(layer): what it is made of} of the layers that are made of others.
         nested: every application of a nested model.
     """
@@ -39,6 +40,7 @@ class ChannelGraph:
     outputs: tuple[TensorKey, ...]
     num_ids: int
     scopes: dict[int, tuple[Reading, dict[TensorKey, TensorKey]]]
+    applications: dict[int, list[dict[TensorKey, TensorKey]]]
     compounds: dict[int, Compound]
     nested: tuple[Call, ...]
 
@@ -104,6 +106,7 @@ def build_channel_graph(model) -> ChannelGraph:
         outputs=reading.outputs,
         num_ids=len(ties),
         scopes=expansion.scopes,
+        applications=expansion.applications,
         compounds=expansion.compounds,
         nested=tuple(expansion.nested),
     )

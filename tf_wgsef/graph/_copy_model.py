@@ -63,7 +63,11 @@ def from_config(layer, config: dict):
         for key, value in config.items()
         if isinstance(value, dict) and _is_own_function(getattr(layer, key, None))
     }
-    return type(layer).from_config({**config, **own})
+    new = type(layer).from_config({**config, **own})
+    if config.get("vocabulary", 0) is None and hasattr(layer, "get_vocabulary"):
+        # What ``adapt`` has read is in no configuration, and no weight.
+        new.set_vocabulary(layer.get_vocabulary(include_special_tokens=False))
+    return new
 
 
 def compile_like(new, old, what: str):

@@ -39,6 +39,8 @@ class Expansion:
         masked: tensors that may carry a mask.
         shapes: tensors whose shape is known better than a nested model says, which may have been built for
             any size.
+        applications: {id(model): the keys of each application of a nested one}, as in ``scopes``.
+        barred: {id(layer): why} of layers whose calls are barriers, whatever a rule says.
     """
 
     steps: list[tuple[Call, LayerRule]]
@@ -48,6 +50,8 @@ class Expansion:
     nested: list[Call]
     masked: set[TensorKey]
     shapes: dict[TensorKey, Shape]
+    applications: dict[int, list[dict[TensorKey, TensorKey]]]
+    barred: dict[int, str]
 
 
 def expand_model(model) -> Expansion:
@@ -61,16 +65,38 @@ def expand_model(model) -> Expansion:
     """
     reading = read_calls(model)
     keys = {key: key for call in reading.calls for key in (*call.inputs, *call.outputs)}
-    expansion = Expansion([], {id(model): (reading, keys)}, {}, [], [], set(), {})
-    for call in reading.calls:
-        _expand(call, expansion)
-    return expansion
+    barred: dict[int, str] = {}
+    while True:
+        expansion = Expansion([], {id(model): (reading, keys)}, {}, [], [], set(), {}, {}, barred)
+        for call in reading.calls:
+            _expand(call, expansion)
+        more = _refused_once(expansion)
+        if more.keys() <= barred.keys():
+            return expansion
+        barred = {**barred, **more}
+
+
+def _refused_once(expansion: Expansion) -> dict[int, str]:
+    """{id(layer): why} of layers of which one call is a barrier and another is not: they share weights."""
+    covered = {id(call.layer) for call, rule in expansion.steps if not isinstance(rule, BarrierRule)}
+    covered |= expansion.compounds.keys() | expansion.scopes.keys()
+    return {
+        id(call.layer): rule.reason
+        for call, rule in expansion.steps
+        if isinstance(rule, BarrierRule)
+        and id(call.layer) in covered
+        and getattr(call.layer, "weights", None)
+    }
 
 
 def _expand(call: Call, expansion: Expansion) -> None:
-    if not expansion.masked.isdisjoint(call.inputs):
+    told = "mask" in call.extras or "mask" in call.given  # an argument in place of what the inputs carry
+    if told or not expansion.masked.isdisjoint(call.inputs):
         call = dataclasses.replace(call, masked=True)
     call = _with_known_sizes(call, expansion)
+    if id(call.layer) in expansion.barred:
+        _append(call, BarrierRule(expansion.barred[id(call.layer)]), expansion)
+        return
     if isinstance(call.layer, keras.Model):
         reading = _read_nested(call)
         if isinstance(reading, Reading):
@@ -84,6 +110,8 @@ def _expand(call: Call, expansion: Expansion) -> None:
         expansion.compounds.setdefault(id(call.layer), Compound(call, rule, parts))
         for part in parts:
             _expand(part, expansion)
+        if told:  # which the parts do not know
+            _carry_mask(call, expansion)
     else:
         _append(call, rule, expansion)
 
@@ -126,8 +154,12 @@ def _append(call: Call, rule: LayerRule, expansion: Expansion) -> None:
     # Raw operations drop a mask, and so do layers that know nothing of it. One per step needs steps.
     passes = call.masked and getattr(layer, "supports_masking", not isinstance(layer, keras.Operation))
     if makes or passes:
-        shapes = zip(call.outputs, call.output_shapes, strict=True)
-        expansion.masked.update(key for key, shape in shapes if len(shape) > 2)
+        _carry_mask(call, expansion)
+
+
+def _carry_mask(call: Call, expansion: Expansion) -> None:
+    shapes = zip(call.outputs, call.output_shapes, strict=True)
+    expansion.masked.update(key for key, shape in shapes if len(shape) > 2)
 
 
 def _own_mask(layer) -> bool:
@@ -218,7 +250,8 @@ def _moved(one: Call, call: Call, keys: dict[TensorKey, TensorKey]) -> Call:
 
 
 def _remember(call: Call, reading: Reading, keys, expansion: Expansion) -> None:
-    """Notes the first application; the tensors of later ones have the same channels."""
+    """Notes an application; the tensors of later ones have the same channels as those of the first."""
+    expansion.applications.setdefault(id(call.layer), []).append(keys)
     if id(call.layer) not in expansion.scopes:
         expansion.scopes[id(call.layer)] = (reading, keys)
         return

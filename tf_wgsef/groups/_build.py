@@ -47,7 +47,8 @@ def build_groups(
         model: a built Sequential or functional ``keras.Model``.
         kind: what a group is; or {pattern of layer names: kind}, such as
             ``{"conv*": "filter", "*": "element"}``: the first pattern that fits a layer counts.
-        only: names of the layers to group; all if None.
+        only: names of the layers to group; all if None. That of a layer made of others (``Bidirectional``,
+            attention) stands for all its parts, here as in ``skip`` and ``kind``.
         skip: names of layers to leave alone; what is tied to them is left alone too.
         block: rows and columns of a block.
 
@@ -67,12 +68,12 @@ def build_groups(
     kinds = _check_kinds(kind)
     block = _check_block(block)
     graph = build_channel_graph(model)
-    skip = set(_check_names("skip", () if skip is None else skip, graph))
-    chosen = set(_names(graph)) if only is None else set(_check_names("only", only, graph))
+    skip = _with_parts(_check_names("skip", () if skip is None else skip, graph), graph)
+    chosen = set(_names(graph)) if only is None else _with_parts(_check_names("only", only, graph), graph)
     _check_patterns(kinds, graph)
     layers: dict[str, set[str]] = {one: set() for one in KINDS}
     for name in chosen:
-        found = next((one for pattern, one in kinds.items() if fnmatchcase(name, pattern)), None)
+        found = next((one for pattern, one in kinds.items() if _fits(name, pattern, one, graph)), None)
         if found is not None:
             layers[found].add(name)
     drafts = [_draft(one, graph, layers[one], skip, block) for one in dict.fromkeys(kinds.values())]
@@ -100,6 +101,21 @@ def _names(graph: ChannelGraph) -> list[str]:
     names = [call.name for call in graph.calls if call.inputs]
     names += [compound.call.name for compound in graph.compounds.values()]
     return list(dict.fromkeys(names))
+
+
+def _with_parts(names, graph: ChannelGraph) -> set[str]:
+    """The names, and those of the parts of layers that are made of others."""
+    return {one for one in _names(graph) if any(f"{one}/".startswith(f"{name}/") for name in names)}
+
+
+def _fits(name: str, pattern: str, kind: str, graph: ChannelGraph) -> bool:
+    """Whether a pattern names the layer or, but for heads, which are the whole's, one it is a part of."""
+    if fnmatchcase(name, pattern):
+        return True
+    wholes = (compound.call.name for compound in graph.compounds.values())
+    return kind != "head" and any(
+        name.startswith(f"{whole}/") and fnmatchcase(whole, pattern) for whole in wholes
+    )
 
 
 def _check_kinds(kind) -> dict[str, str]:

@@ -26,8 +26,8 @@ def depth_groups(graph: ChannelGraph, layers: set[str], skip: set[str]) -> Draft
     for branch in _branches(graph):
         names = {graph.calls[one].name for one in branch}
         # Patterns name layers with weights, "block1_conv*"; activations between them are called anything.
-        with_weights = {graph.calls[one].name for one in branch if _trainable(graph, [one])}
-        weights = _trainable(graph, branch)
+        with_weights = {graph.calls[one].name for one in branch if _weights(graph, [one])}
+        weights = _weights(graph, branch)
         if not weights or not with_weights <= layers or names & skip or taken & set(map(id, weights)):
             continue
         taken.update(map(id, weights))
@@ -49,8 +49,8 @@ def _branches(graph: ChannelGraph) -> list[list[int]]:
             if _can_do_without(graph, call, rule, index):
                 others = _needed_without(graph, makers, number, index)
                 own.append(sorted(_behind(graph, makers, [key]) - others))
-        own.sort(key=lambda branch: -sum(_size(weight) for weight in _trainable(graph, branch)))
-        if len(own) == len(call.inputs) and own and _trainable(graph, own[-1]):
+        own.sort(key=lambda branch: -sum(_size(weight) for weight in _weights(graph, branch)))
+        if len(own) == len(call.inputs) and own and _weights(graph, own[-1]):
             own.pop()
         found += own
     return found
@@ -91,11 +91,14 @@ def _needed_without(graph: ChannelGraph, makers: dict[TensorKey, int], number: i
     return found
 
 
-def _trainable(graph: ChannelGraph, branch: list[int]) -> list:
+def _weights(graph: ChannelGraph, branch: list[int]) -> list:
+    """What is trained, frozen or not: no moving statistics."""
+    made = {"produce", "carry", "consume", "inner"}
     found: dict[int, object] = {}
     for one in branch:
+        roles = {id(axis.variable) for axis in graph.parameters[one] if axis.role in made}
         for weight in getattr(graph.calls[one].layer, "weights", ()):
-            if weight.trainable:
+            if weight.trainable or id(weight) in roles:
                 found[id(weight)] = weight
     return list(found.values())
 

@@ -41,5 +41,5 @@ def _walk(model, prefix: str):
             yield from _walk(layer, f"{prefix}{layer.name}/")
             continue
         for variable in layer.weights:
-            _, found, rest = variable.path.rpartition(f"{layer.name}/")
+            _, found, rest = f"/{variable.path}".rpartition(f"/{layer.name}/")
             yield f"{prefix}{layer.name}/{rest if found else variable.name}", variable

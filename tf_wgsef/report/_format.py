@@ -1,33 +1,11 @@
 """Numbers and names as people read them; the one place that decides on units and digits."""
 
-import unicodedata
+from tf_wgsef.terminal_text import clean
 
 MISSING = "–"
 _ASCII = str.maketrans(
     {"–": "-", "−": "-", "×": "x", "µ": "u", "→": "->", "±": "+-", "…": "...", "·": "-", "█": "#"}
 )
-
-
-def clean(name: str) -> str:
-    r"""Returns ``name`` without characters that could steer a terminal or reorder a line.
-
-    Line breaks and tabs become spaces; other control, format (such as right-to-left overrides) and
-    surrogate characters become their escape, so that they show and do nothing.
-
-    Args:
-        name: text that came from a file.
-
-    Example:
-        >>> clean("conv\x1b[2J")
-        'conv\\x1b[2J'
-    """
-    text = " ".join(name.split()) if any(char in name for char in "\n\r\t") else name
-    return "".join(
-        char.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        else char
-        for char in text
-    )
 
 
 def ascii_text(text: str) -> str:

@@ -148,6 +148,14 @@ class SoftmaxRule(LayerRule):
 class DropoutRule(LayerRule):
     """Layers that do nothing at inference, and treat the channels alike in training."""
 
+    def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
+        noise = getattr(call.layer, "noise_shape", None)
+        if noise and noise[-1] not in (None, 1):
+            ties.pin(
+                inputs[0], f"{call.describe()} counts them in its noise_shape; None stands for any number"
+            )
+        return [inputs[0]]
+
 
 @register_keras_layer(
     *(f"Random{what}" for what in "Brightness Crop ElasticTransform Erasing Flip GaussianBlur".split()),

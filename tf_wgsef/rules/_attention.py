@@ -53,6 +53,7 @@ class Scores:
     name: str
     heads: int
     key_heads: int
+    axes: tuple[int, ...] | None = None  # that attention runs along; None for all positions
     weights = ()
 
 
@@ -64,6 +65,7 @@ class WeightedMean:
     heads: int
     key_heads: int
     one_size: bool  # keys and values have the same dimensions
+    axes: tuple[int, ...] | None = None  # as of ``Scores``
     weights = ()
 
 
@@ -184,12 +186,15 @@ class ScoresRule(LayerRule):
         return [silent, silent.reshape(call.layer.key_heads, repeats, -1).all(1).reshape(-1)]
 
     def work(self, call: Call) -> list[tuple]:
-        return [(call.outputs[0], positions(call.input_shapes[0]) * positions(call.input_shapes[1]))]
+        return [(call.outputs[0], _pairs(call))]
 
 
 @register_rule(WeightedMean)
 class WeightedMeanRule(LayerRule):
-    """The mean of the values: a constant stays the constant, whatever the weights."""
+    """The mean of the values: a constant stays the constant, whatever the weights, if they add up to 1.
+
+    Under a mask they may be all 0, where every position of a row is masked: then only 0 stays what it is.
+    """
 
     def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
         for ids in inputs[2:]:
@@ -197,7 +202,7 @@ class WeightedMeanRule(LayerRule):
         return [_repeat(call.layer, inputs[1])]
 
     def forward(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
-        return [_repeat(call.layer, values[1])]
+        return [_repeat(call.layer, np.where(self._stays(call, values[1]), values[1], LIVE))]
 
     def backward(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
         layer = call.layer
@@ -209,7 +214,10 @@ class WeightedMeanRule(LayerRule):
 
     def foldable(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
         scores, means, *masks = values
-        return [scores == 0, np.isfinite(means), *(np.zeros(len(mask), bool) for mask in masks)]
+        return [scores == 0, self._stays(call, means), *(np.zeros(len(mask), bool) for mask in masks)]
+
+    def _stays(self, call: Call, means: np.ndarray) -> np.ndarray:
+        return means == 0 if call.masked or len(call.inputs) > 2 else np.isfinite(means)
 
     def restore(
         self, call: Call, inputs: list[np.ndarray], outputs: list[np.ndarray]
@@ -232,7 +240,19 @@ class WeightedMeanRule(LayerRule):
         return [scores, values, *inputs[2:]], [_repeat(layer, values)]
 
     def work(self, call: Call) -> list[tuple]:
-        return [(call.outputs[0], positions(call.input_shapes[0]) * positions(call.input_shapes[1]))]
+        return [(call.outputs[0], _pairs(call))]
+
+
+def _attended(layer, rank: int) -> tuple[int, ...] | None:
+    axes = getattr(layer, "attention_axes", None)
+    return None if axes is None else tuple(axis % rank for axis in keras.tree.flatten(axes))
+
+
+def _pairs(call: Call) -> int:
+    """How many queries meet how many keys: along the attended axes, at each place of the others."""
+    query, key = call.input_shapes[:2]
+    axes = call.layer.axes
+    return positions(query) * (positions(key) if axes is None else positions((1, *(key[a] for a in axes), 1)))
 
 
 class ProjectedAttentionRule(CompoundRule):
@@ -281,10 +301,13 @@ class ProjectedAttentionRule(CompoundRule):
         heads, key_heads = self.heads(call.layer)
         shape = made["query"][1]
         scores = (call.inside("scores"), shape)
-        calls.append(_part(call, Scores("scores", heads, key_heads), [made["query"], made["key"]], scores))
+        axes = _attended(call.layer, len(shape))
+        calls.append(
+            _part(call, Scores("scores", heads, key_heads, axes), [made["query"], made["key"]], scores)
+        )
         width = made["value"][1][-1] // key_heads * heads
         mean = (call.inside("mean"), (*shape[:-1], width))
-        core = WeightedMean("mean", heads, key_heads, self.one_size)
+        core = WeightedMean("mean", heads, key_heads, self.one_size, axes)
         calls.append(_part(call, core, [scores, made["value"], *masks], mean))
         if "gate" not in made:
             return mean

@@ -32,6 +32,9 @@ class BatchNormalizationRule(LayerRule):
         mean = "state" if layer.scale else "shift"
         axes.append(ParameterAxis(layer.moving_mean, 0, ids, mean))
         axes.append(ParameterAxis(layer.moving_variance, 0, ids, "state"))
+        if getattr(layer, "renorm", False):
+            states = (layer.moving_stddev, layer.renorm_mean, layer.renorm_stddev)
+            axes += [ParameterAxis(one, 0, ids, "state") for one in states]
         return axes
 
     def forward(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:

@@ -21,6 +21,8 @@ class EinsumDenseRule(MixingRule):
         reason = super().refusal(call)
         if reason:
             return reason
+        if call.layer.equation.replace(" ", "").partition(",")[0].endswith("..."):
+            return f"its equation {call.layer.equation!r} does not name the channels"
         given, kernel, result = _labels(call.layer)
         if given[-1] not in kernel or given[-1] in result or result[-1] not in kernel or result[-1] in given:
             return f"its equation {call.layer.equation!r} does not sum over the channels"

@@ -44,7 +44,8 @@ class ReshapeRule(LayoutRule):
     """Reshape, where it keeps each pixel's channels together and in order."""
 
     def resize(self, call: Call, config: dict, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> dict:
-        return {**config, "target_shape": (*call.output_shapes[0][1:-1], count(outputs[0]))}
+        shape = call.layer.target_shape  # as it was given: a model for any size has a -1 there
+        return {**config, "target_shape": (*shape[:-1], -1 if shape[-1] == -1 else count(outputs[0]))}
 
 
 @register_operation("Reshape")

@@ -84,6 +84,12 @@ class Blueprint:
                 bias = id(rule.bias(call))
                 values[bias] = values[bias].astype(np.float64) + added
         targets = [weight for weight in new.weights if weight is not fresh]
+        if len(targets) != len(old.weights):
+            raise StripError(
+                f"Expected layers whose configuration names all their weights. Received: "
+                f"{type(old).__name__} {old.name!r} with {len(old.weights)}, and {len(targets)} when made "
+                f"again: it is quantized, or carries LoRA weights. Strip before that."
+            )
         for target, weight in zip(targets, old.weights, strict=True):
             value = self._smaller(old, weight, values[id(weight)])
             if value.size != np.prod(target.shape):

@@ -75,7 +75,7 @@ def prove_equal(
         for batch in batches:
             inputs, expected = _run_at_random(before, batch, generator)
             found = found or [_Comparison() for _ in expected]
-            for one, old, new in zip(found, expected, _outputs(after, inputs), strict=True):
+            for one, old, new in zip(found, expected, _outputs_of_stripped(after, inputs), strict=True):
                 one.add(old, new)
         for one in found:
             if one.finite < _LEAST_FINITE * one.seen:
@@ -274,6 +274,17 @@ def _random_inputs(model, batch: int, unknown: int, generator):
     # A Sequential model that was never called has `inputs`, but no `input`.
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     return keras.tree.map_structure(draw, structure)
+
+
+def _outputs_of_stripped(model, inputs) -> list[np.ndarray]:
+    try:
+        return _outputs(model, inputs)
+    except Exception as error:  # backends raise errors of classes of their own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise StripError(
+            f"Expected a stripped model that runs. Received: {type(error).__name__}: {reason}. This is a "
+            f"defect of tf_wgsef, or of a layer that its configuration does not make again."
+        ) from error
 
 
 def _outputs(model, inputs) -> list[np.ndarray]:

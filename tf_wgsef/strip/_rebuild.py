@@ -87,13 +87,30 @@ class _Rebuilder:
         return made
 
     def disappears(self, call: Call, keys: dict[TensorKey, TensorKey]) -> bool:
-        """Whether the call returns its only needed input."""
-        return self._number(call, keys) in self.plan.bypassed
+        """Whether the call returns its only needed input, in every application of its model."""
+        gone = all(self._number(call, one) in self.plan.bypassed for one in self._alive(call, keys))
+        return gone and sum(self.needs(call, keys)) == 1
 
     def needs(self, call: Call, keys: dict[TensorKey, TensorKey]) -> tuple[bool, ...]:
-        """Which inputs the call takes; all, for models and compound layers."""
-        number = self._number(call, keys)
-        return (True,) * len(call.inputs) if number is None else self.plan.needs[number]
+        """Which inputs the call takes in any application; all, for models and compound layers."""
+        numbers = [self._number(call, one) for one in self._alive(call, keys)]
+        if None in numbers:
+            return (True,) * len(call.inputs)
+        return tuple(map(any, zip(*(self.plan.needs[number] for number in numbers), strict=True)))
+
+    def lives(self, call: Call, keys: dict[TensorKey, TensorKey]) -> bool:
+        """Whether what the call returns is needed in any application."""
+        return any(self._is_needed(call, one) for one in self._applications(keys))
+
+    def _alive(self, call: Call, keys) -> list[dict[TensorKey, TensorKey]]:
+        """The applications in which it is needed; the first where it is in none."""
+        return [one for one in self._applications(keys) if self._is_needed(call, one)] or [keys]
+
+    def _applications(self, keys) -> list[dict[TensorKey, TensorKey]]:
+        return next((some for some in self.graph.applications.values() if some[0] is keys), [keys])
+
+    def _is_needed(self, call: Call, keys) -> bool:
+        return any(keys[key] in self.plan.needed for key in call.outputs)
 
     def input_shape(self, key: TensorKey, shape) -> tuple:
         """The shape of a model's input, with the channels that stay."""
@@ -219,7 +236,7 @@ class _Run:
         return keras.layers.Activation("linear", name=old.name, dtype=dtype)(tensor)
 
     def _lives(self, call: Call) -> bool:
-        return any(self.keys[key] in self.rebuilder.plan.needed for key in call.outputs)
+        return self.rebuilder.lives(call, self.keys)
 
     def _find(self, old, tensors) -> Call:
         """The call of the layer that takes these tensors: of the old model, and not run yet."""

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from tf_wgsef.strip._proof import Proof
+from tf_wgsef.terminal_text import clean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,4 +89,4 @@ class StripResult:
             f"largest output difference {self.max_abs_diff:.2g} over a range of {self.output_range:.3g} "
             f"({self.proof.samples} random inputs)"
         )
-        return "\n".join(lines)
+        return "\n".join(map(clean, lines))

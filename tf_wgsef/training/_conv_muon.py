@@ -24,8 +24,9 @@ class ConvMuon(keras.optimizers.SGD):
     with orthonormal rows or columns, by ``ns_steps`` steps of Newton and Schulz. So r is about the angle, in
     radians, by which an update turns the kernel. Its norm stays what it is: batch norm behind it takes that
     out anyway (Jordan's airbench94_muon.py, github.com/KellerJordan/cifar10-airbench, sets it to the root of
-    the number of filters), and weight decay leaves such kernels alone. Kernels of depthwise convolutions,
-    of one filter and of other layers, biases and batch norm are updated as by SGD.
+    the number of filters), and weight decay leaves such kernels alone. Kernels of depthwise convolutions
+    (of one output per channel), of one filter and of other layers, biases and batch norm are updated as by
+    SGD.
 
     Args:
         learning_rate: a number or a schedule; of what is no kernel.

@@ -5,6 +5,7 @@ import dataclasses
 import numbers
 
 import keras
+from absl import logging
 from keras import ops
 
 from tf_wgsef.errors import InputError
@@ -17,7 +18,7 @@ class CustomLoop:
     ``docs/training.md`` has a loop for each backend.
     """
 
-    _begun = False
+    _begun = _warned = False
 
     @contextlib.contextmanager
     def proximal_step(self, optimizer):
@@ -122,7 +123,7 @@ class CustomLoop:
         state = self._optimizer_state(optimizer)
         _, after = state.progress()
         scales = state.scales(self._targets) if self.metric == "group" else None
-        self._apply_prox(learning_rate, after > before, previous, scales)
+        self._apply_prox(learning_rate, after > before, previous, scales, state.every)
 
     def _previous(self) -> list | None:
         """Copies of the values before the update, if the rule needs them."""
@@ -130,10 +131,11 @@ class CustomLoop:
             return None
         return [ops.copy(ops.stop_gradient(variable)) for variable in self._targets]
 
-    def _apply_prox(self, learning_rate, updated, previous=None, scales=None) -> None:
+    def _apply_prox(self, learning_rate, updated, previous=None, scales=None, every=1) -> None:
         """Applies the prox to the variables as they are now."""
         values = [ops.stop_gradient(variable) for variable in self._targets]
-        values, state = self._step(values, self._state.read(), learning_rate, updated, previous, scales)
+        state = self._state.read()
+        values, state = self._step(values, state, learning_rate, updated, previous, scales, every)
         # The count waits for the data: TensorFlow would make it while the iterator finds there is no more.
         waits = ops.cast(ops.reshape(values[0], (-1,))[0] > 0, "float32") * 0.0
         state = dataclasses.replace(state, batch=state.batch + waits)
@@ -141,6 +143,14 @@ class CustomLoop:
             variable.assign(value)
         for variable, value in self._state.after_step(state):
             variable.assign(value)
+
+    def _warn_unless_begun(self) -> None:
+        if not (self._begun or self._warned):
+            self._warned = True
+            logging.warning(
+                "A training step without begin_ramp(epochs) and begin_epoch(epoch, steps): the ramp stands "
+                "still, and no group goes. fit calls them; loops of train_on_batch must."
+            )
 
     def _check_begun(self) -> None:
         if not self._begun:

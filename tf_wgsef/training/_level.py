@@ -237,8 +237,9 @@ def preset_level(
     floors = layer_floors(floor, groups, round_to)
     if budget is not None:
         if not names_layer(floor, BRANCHES):
-            # Branches need no floor: without them the trunk stays.
-            floors[[name == BRANCHES for name in groups.layers]] = 0
+            # Branches need no floor, unless one is asked for: without them the trunk stays.
+            one = layer_floors(floor, groups) == 1
+            floors[[name == BRANCHES for name in groups.layers] & one] = 0
         return Level(_budget_pools(groups, floors, round_to), budget)
     if scope == "global":
         total = count_that_stays(groups.num_groups, sparsity, k, "the model")

@@ -32,6 +32,11 @@ class OptimizerState:
 
         return self._looking(read)
 
+    @property
+    def every(self) -> int:
+        """After how many batches the weights are updated: more than one where gradients accumulate."""
+        return max(getattr(part, "gradient_accumulation_steps", None) or 1 for part in self._parts)
+
     def check_one_rate(self) -> None:
         """Raises InputError if there are several optimizers, each with a learning rate of its own."""
         if len(self._parts) > 1:

@@ -97,7 +97,10 @@ class Solver:
 
     def gradient(self, norms):
         """What the penalty's gradient multiplies each group by, without the strength; 0 outside all pools."""
-        return self._fill(norms, 0.0, _Rows.gradient_factors, self.room)
+        factors = self._fill(norms, 0.0, _Rows.gradient_factors, self.room)
+        if self.metric is None or self.metric_in_penalty:
+            return factors
+        return factors / ops.cast(self.metric, factors.dtype)  # a step in the metric, as in the prox
 
     def best(self, norms):
         """1 for the groups that the level would keep of these, or that are in no pool, else 0."""

@@ -27,6 +27,9 @@ from tf_wgsef.training._schedules import GradualBudget, LearningRateStep
 from tf_wgsef.training._strategy import check_same_strategy
 from tf_wgsef.training._update_rules import UpdateRule, begin_epoch, check_rule
 
+_WELL_USED = 0.98
+"""A budget that is used up to this share is used."""
+
 
 @keras.saving.register_keras_serializable("tf_wgsef")
 class ProximalModel(CustomLoop, Saving, keras.Model):
@@ -126,6 +129,11 @@ class ProximalModel(CustomLoop, Saving, keras.Model):
         return self.model(inputs, training=training, mask=mask)
 
     @property
+    def output_names(self):
+        """The names of the wrapped model's outputs, by which losses and metrics may be given."""
+        return getattr(self.model, "output_names", None)
+
+    @property
     def frozen(self) -> bool:
         """Whether the survivors are chosen."""
         return self._state.number("frozen") > 0
@@ -189,6 +197,7 @@ class ProximalModel(CustomLoop, Saving, keras.Model):
 
     def train_step(self, *args):
         """One step of the optimizer, then the prox on what it updated."""
+        self._warn_unless_begun()
         if keras.backend.backend() == "jax":
             return self._stateless_train_step(*args)
         with self._followed_by_prox(self.optimizer):
@@ -211,8 +220,25 @@ class ProximalModel(CustomLoop, Saving, keras.Model):
                 int((norms[stays] > 0).sum()),
                 int(stays.sum()),
             )
+        elif self._costs is not None:
+            self._warn_of_unused_budget(norms, stays)
         self._state.assign(mask=stays.astype("float32"), kept=float(stays.sum()), frozen=1.0)
         self.hold()
+
+    def _warn_of_unused_budget(self, norms: np.ndarray, stays: np.ndarray) -> None:
+        budget, used = self.level.budget, self._costs.total(stays)
+        dead = np.flatnonzero(~stays & (norms == 0))
+        _, first = np.unique(self.groups.layer_of[dead], return_index=True)
+        for group in dead[first] if used < _WELL_USED * budget.amount else ():
+            more = stays.copy()
+            more[group] = True
+            if self._costs.total(more) <= budget.amount:
+                logging.warning(
+                    "The groups that are not zero use %.0f %% of the budget, and more would fit: the penalty "
+                    "took more than the budget asks. Use a lower strength, or penalty='wgsef', which cannot.",
+                    100 * used / budget.amount,
+                )
+                return
 
     def hold(self) -> None:
         """Zeroes the groups that were not chosen again, whatever has written to them since."""
@@ -298,6 +324,7 @@ class ProximalModel(CustomLoop, Saving, keras.Model):
             after > before,
             previous,
             scales,
+            optimizer.every,
         )
         found.update(zip(map(id, self._targets), values, strict=True))
         found.update((id(variable), value) for variable, value in self._state.after_step(after_step))

@@ -38,7 +38,7 @@ class ProximalStep:
         self._pools = Pools(groups, level, penalty)
 
     def __call__(
-        self, values: list, state: ProximalState, learning_rate, updated, previous=None, scales=None
+        self, values: list, state: ProximalState, learning_rate, updated, previous=None, scales=None, every=1
     ):
         """Takes one step.
 
@@ -50,6 +50,7 @@ class ProximalStep:
             previous: the values before that update, if the rule needs them.
             scales: what the optimizer divides each weight's step by, one tensor per member, if the prox is to
                 be taken in that metric.
+            every: after so many batches the optimizer updates.
 
         Returns:
             The new values and the new state.
@@ -67,7 +68,8 @@ class ProximalStep:
                 metric_in_penalty=self._schedule.up_to_one,
                 room=self._schedule.room(progress),
             )
-            step_size = self._schedule.step_size(progress, learning_rate, state.steps * state.ramp_epochs)
+            steps = state.steps * state.ramp_epochs / every
+            step_size = self._schedule.step_size(progress, learning_rate, steps)
             after = dataclasses.replace(state, batch=state.batch + 1.0).progress
             seen = Move(values, previous, progress, step_size, carried, learning_rate, after)
             made = self._rule.move(solver, seen)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.graph import build_channel_graph
 from tf_wgsef.groups import GroupSet, build_groups
 from tf_wgsef.penalties import WGSEF, safe_norm
 from tf_wgsef.training._level import Level, count_that_stays, preset_level
@@ -108,12 +109,10 @@ def level_from_regularizers(model) -> tuple[GroupSet, Level]:
     return groups, preset_level(groups, k=counts)
 
 
-def _carriers(model, path: str = "") -> dict[str, WGSEFRegularizer]:
-    """The regularizers of layers by their paths, those of nested models included."""
-    found = {}
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found |= _carriers(layer, f"{path}{layer.name}/")
-        elif isinstance(getattr(layer, "kernel_regularizer", None), WGSEFRegularizer):
-            found[path + layer.name] = layer.kernel_regularizer
-    return found
+def _carriers(model) -> dict[str, WGSEFRegularizer]:
+    """The regularizers by the paths of their layers, those inside nested models and wrappers included."""
+    carried = {
+        call.name: getattr(call.layer, "kernel_regularizer", None)
+        for call in build_channel_graph(model).calls
+    }
+    return {name: one for name, one in carried.items() if isinstance(one, WGSEFRegularizer)}

@@ -123,6 +123,8 @@ def _convert(model, modes: Mapping, options: Mapping, own: Mapping, progress) ->
             choice["sparse"] = False
         else:
             choice |= {"io": None, "sparse": choice["sparse"] and mode in _SPARSE}
+            if isinstance(choice["calibration"], Iterator):
+                choice["calibration"] = None  # it can be read once, and is for the mode that must
         files[name] = convert(model, quantization=mode, **choice, **options)
     return files
 

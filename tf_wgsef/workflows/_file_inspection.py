@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tf_wgsef.convert import FileContents, read_contents
+from tf_wgsef.terminal_text import clean
 
 _WEIGHTS = 20
 
@@ -47,7 +48,7 @@ def contents_view(contents: FileContents) -> Group:
     ]
     if contents.custom:
         lines.append(f"not built into the runtime: {', '.join(contents.custom)}")
-    lines += [f"{name}: {_short(value)}" for name, value in sorted((contents.metadata or {}).items())]
+    lines += [f"{clean(name)}: {_short(value)}" for name, value in sorted((contents.metadata or {}).items())]
     return Group(Text("\n".join(lines)), _operators(contents), _weights(contents))
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from tf_wgsef.graph import ChannelGraph, Plan, Profile, build_channel_graph, plan_removal, profile
 from tf_wgsef.groups import layers_of_channels
 from tf_wgsef.report import plot_channel_graph
+from tf_wgsef.terminal_text import clean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Inspection:
         if self.unknown_sizes:
             notes.append("Some sizes are unknown: MACs count one position along each.")
         table = Table(
-            title=escape(self.model), show_footer=True, box=box.SIMPLE_HEAD, caption="\n".join(notes)
+            title=escape(clean(self.model)), show_footer=True, box=box.SIMPLE_HEAD, caption="\n".join(notes)
         )
         table.add_column("Layer", "Total", overflow="fold")
         for title, total in (
@@ -80,13 +81,13 @@ class Inspection:
         table.add_column("Why not, or with whom")
         for layer in self.layers:
             table.add_row(
-                f"{escape(layer.name)} [dim]{escape(layer.kind)}[/dim]",
+                f"{escape(clean(layer.name))} [dim]{escape(clean(layer.kind))}[/dim]",
                 str(layer.channels),
                 f"{layer.parameters:,}",
                 f"{layer.macs:,}",
                 str(layer.removable),
                 str(layer.idle),
-                escape(layer.reason),
+                escape(clean(layer.reason)),
             )
         return table
 

@@ -72,3 +72,9 @@ def test_what_keras_2_does_not_know_is_left_out():
     assert not [name for name in config if name.endswith(("_initializer", "_regularizer", "_constraint"))]
     assert config["dtype"] == "float32"
     assert np.prod(config["kernel_size"]) == 9
+
+
+def test_numbers_of_numpy_in_a_configuration_become_pythons():
+    layer = keras.layers.Conv2D(np.int64(16), (np.int32(3), 3))
+    assert json.loads(json.dumps(clean_config(layer.get_config())))["filters"] == 16
+    assert clean_config(keras.layers.Dropout(np.float32(0.25)).get_config())["rate"] == 0.25

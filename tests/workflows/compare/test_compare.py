@@ -387,7 +387,7 @@ def told(monkeypatch):
 
     def execute(run, *arguments, **options):
         made.append(run.method)
-        return {**dataclasses.asdict(run), "data": "images", "accuracy": 0.5, "macs": 100}
+        return {**dataclasses.asdict(run), "data": "noise in three shades", "accuracy": 0.5, "macs": 100}
 
     monkeypatch.setattr(_run_all, "execute", execute)
     monkeypatch.setattr(_sweep.MethodsComparison, "save", lambda self, folder, facts: self.rows)
@@ -615,3 +615,58 @@ def test_settings_are_written_on_the_page_as_they_were(tmp_path):
     assert "3.5" in (tmp_path / "compare.html").read_text()
     rows = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
     assert all(math.isclose(row["clip"], 3.5) for row in rows)
+
+
+def test_a_file_that_cannot_be_made_costs_no_run(tmp_path, monkeypatch, caplog):
+    def refuse(model):
+        raise InputError("Expected inputs of fixed shape.")
+
+    monkeypatch.setattr("tf_wgsef.convert.convert", refuse)
+    monkeypatch.setattr(_execute, "file_figures", FILE_FIGURES)
+    found = tf_wgsef.compare_methods(QUICK, output=tmp_path)
+    assert found.failed == found.missing == 0 and len(found.runs) == 3
+    assert {run["file_bytes"] for run in found.runs} == {None} and "fixed shape" in caplog.text
+
+
+def test_runs_of_different_settings_are_not_averaged(tmp_path):
+    for epochs in (2, 3):
+        tf_wgsef.compare_methods({**QUICK, "epochs": epochs}, output=tmp_path)
+    with pytest.raises(InputError, match="runs that differ in method, level.*with epochs 2, 3. Pass"):
+        tf_wgsef.compare_methods(output=tmp_path, report_only=True)
+    found = tf_wgsef.compare_methods({**QUICK, "epochs": 3}, output=tmp_path, report_only=True)
+    assert {run["epochs"] for run in found.runs} == {3}
+
+
+def test_runs_on_other_data_are_not_gone_on_with(tmp_path, monkeypatch):
+    tf_wgsef.compare_methods(QUICK, output=tmp_path)
+    other = Recipe(
+        network,
+        lambda: dataclasses.replace(images(), name="other noise"),
+        2,
+        32,
+        learning_rate=0.02,
+        weight_decay=0.0,
+        augment=False,
+    )
+    monkeypatch.setitem(RECIPES, "tiny", other)
+    with pytest.raises(InputError, match="noise in three shades. Received: other noise. Set TF_WGSEF_DATA"):
+        tf_wgsef.compare_methods({**QUICK, "seeds": [0, 1]}, output=tmp_path)
+
+
+def test_a_users_model_trains_in_the_precision_that_is_asked_for(files):
+    recipe = Settings(**files, precision="mixed_bfloat16").recipe_itself()
+    with _execute._computing_in("mixed_bfloat16"):
+        assert {layer.compute_dtype for layer in recipe.build().layers} == {"bfloat16"}
+    assert {layer.compute_dtype for layer in recipe.build().layers} == {"float32"}
+
+
+def test_augmentation_is_for_images(files, tmp_path):
+    flat = images()
+    arrays = {"x_train": flat.x_train.reshape(64, -1), "x_test": flat.x_test.reshape(32, -1)}
+    np.savez(tmp_path / "flat.npz", **arrays, y_train=flat.y_train, y_test=flat.y_test)
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(3)])
+    model.save(tmp_path / "flat.keras")
+    own = {"model": str(tmp_path / "flat.keras"), "data": str(tmp_path / "flat.npz")}
+    settings = {**own, "methods": ["magnitude"], "levels": [0.5], "epochs": 2, "augment": True}
+    with pytest.raises(InputError, match="Expected images .n, height, width, channels. with augment"):
+        tf_wgsef.compare_methods(settings, output=tmp_path / "out")

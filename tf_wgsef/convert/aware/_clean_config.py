@@ -1,5 +1,7 @@
 """The configuration of a Keras 3 layer in the words of Keras 2."""
 
+import numpy as np
+
 # Arguments that Keras 3 added, and what only matters where weights are made or trained with a penalty.
 _DROPPED = {"quantization_config", "autocast", "lora_rank", "lora_alpha", "synchronized", "build_config"}
 _DROPPED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
@@ -34,6 +36,8 @@ def _is_dropped(key: str) -> bool:
 def _clean(value):
     if isinstance(value, list | tuple):
         return [_clean(one) for one in value]
+    if isinstance(value, np.generic):  # Keras keeps what it was given; JSON takes Python's numbers
+        return value.item()
     if not isinstance(value, dict):
         return value
     if value.get("class_name") == "DTypePolicy":

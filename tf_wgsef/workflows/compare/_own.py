@@ -7,6 +7,7 @@ import pathlib
 import keras
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.graph import copy_model, from_config
 from tf_wgsef.validation import read_regular_file
 from tf_wgsef.workflows._files import load_arrays, load_keras_model
 from tf_wgsef.workflows.compare._recipes import Recipe
@@ -28,13 +29,21 @@ def own_recipe(model: str | os.PathLike, data: str | os.PathLike, *, pretrained:
     _check_fit(network, images, str(model))
 
     def build():
-        fresh = keras.models.clone_model(network)
+        fresh = copy_model(network, _in_current_policy)
         if pretrained:
             fresh.set_weights(network.get_weights())
         return fresh
 
     rate = 0.01 if pretrained else 0.05
     return Recipe(build, lambda: images, epochs=20, learning_rate=rate, weight_decay=0.0, augment=False)
+
+
+def _in_current_policy(layer):
+    """The layer again, in mixed precision where that is asked for and the file says nothing else."""
+    config, policy = layer.get_config(), keras.config.dtype_policy().name
+    if isinstance(layer, keras.Layer) and layer.dtype_policy.name == "float32":
+        config["dtype"] = policy
+    return from_config(layer, config)
 
 
 def own_name(model: str | os.PathLike, data: str | os.PathLike, *, pretrained: bool = False) -> str:

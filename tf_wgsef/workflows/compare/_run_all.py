@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tf_wgsef.errors import WGSEFError
+from tf_wgsef.errors import InputError, WGSEFError
 from tf_wgsef.output_files import new_file, new_folder
 from tf_wgsef.report import shape_label
 from tf_wgsef.workflows.compare._claim import TakenElsewhere, claimed
@@ -72,9 +72,13 @@ def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep,
     recipe = settings.recipe_itself()
     _check_methods(runs, recipe.build)
     data = recipe.load()
-    data.first(
-        settings.samples, settings.validation
-    )  # shows before any work is done whether there are enough
+    name = data.first(settings.samples, settings.validation).name  # shows early whether there are enough
+    _check_data(name, settings, file)
+    if settings.augment and data.x_train.ndim != 4:
+        raise InputError(
+            f"Expected images (n, height, width, channels) with augment=True. Received: {name} with x_train "
+            f"of shape {data.x_train.shape}. Leave `augment` out."
+        )
     console.print(f"{len(runs)} runs of {runs[0].epochs} epochs to make, into {file.parent}", markup=False)
     unfinished, failed, elsewhere = file.parent / UNFINISHED, 0, 0
     with _bar(console) as bar:
@@ -117,6 +121,17 @@ def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep,
     if elsewhere:
         console.print(f"Left to other processes in this folder: {elsewhere} of {len(runs)} runs.")
     return failed
+
+
+def _check_data(name: str, settings: Settings, file: pathlib.Path) -> None:
+    """Raises InputError if runs of these settings are there, on other data."""
+    done = finished_runs(file)
+    others = {done[run]["data"] for run in settings.runs() if run in done} - {name}
+    if others:
+        raise InputError(
+            f"Expected the data that the runs in {str(file)!r} were made on, {', '.join(sorted(others))}. "
+            f"Received: {name}. Set TF_WGSEF_DATA as it was then, or pass another output folder."
+        )
 
 
 def _make(run: Run, execute_it: Callable[..., dict], file: pathlib.Path, *, models: bool) -> bool:

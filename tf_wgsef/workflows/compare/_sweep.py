@@ -26,6 +26,9 @@ from tf_wgsef.workflows.compare._run_state import Deadline
 from tf_wgsef.workflows.compare._settings import Settings, read_settings
 
 RUNS_FILE = "runs.jsonl"
+_COMPARED = ("method", "level", "shape", "strength", "seed", "unit")
+"""What runs of one comparison may differ in."""
+
 _PAGES = ("compare.html", "compare.md", "compare.png")
 
 
@@ -99,7 +102,7 @@ def compare_methods(
 
     Args:
         settings: what to compare; a mapping has the keys of ``Settings``. LeNet-5 on small digits if None;
-            with ``report_only`` all runs that are there.
+            with ``report_only`` all runs that are there, if they may be compared.
         output: folder for the runs, the table, the picture and the page; may hold earlier runs.
         report_only: train nothing: the table of the runs that are there.
         minutes: stop after so many, between two epochs; the same call goes on there.
@@ -111,8 +114,8 @@ def compare_methods(
         The comparison, with all runs that the settings ask for.
 
     Raises:
-        InputError: for settings or ``minutes`` that are not as expected, data that are not there, or, with
-            ``report_only``, if there is no such run.
+        InputError: for settings or ``minutes`` that are not as expected, data that are not there, runs there
+            on other data, or, with ``report_only``, if there is no such run.
 
     Example:
         Two methods at two levels, 15 runs of LeNet-5 on small digits::
@@ -142,6 +145,7 @@ def compare_methods(
         failed = run_all(missing, settings, file, keep, console or Console(stderr=True))
         done = finished_runs(file)
     found = [done[run] for run in todo if run in done]
+    _check_alike(found, file)
     comparison = MethodsComparison(found, len(todo) - len(found), failed)
     if found:
         comparison.save(folder, describe_environment(f"tf-wgsef compare, into {folder.name}"))
@@ -157,6 +161,20 @@ def _check_some(todo: list[Run], file: pathlib.Path) -> None:
         raise InputError(
             f"Expected runs of these settings in {str(file)!r}. Received: "
             f"{f'runs with {held}' if done else 'none'}. Leave out the settings to see all that are there."
+        )
+
+
+def _check_alike(rows: list[dict], file: pathlib.Path) -> None:
+    """Raises InputError for runs that are not to be compared: a mean over them would be of nothing."""
+    names = ["data", *(field.name for field in dataclasses.fields(Run) if field.name not in _COMPARED)]
+    held = {name: list(dict.fromkeys(row[name] for row in rows)) for name in names}
+    held["unit"] = list(dict.fromkeys(row["unit"] for row in rows if row["shape"] is None))
+    differs = "; ".join(f"{name} {', '.join(map(str, some))}" for name, some in held.items() if len(some) > 1)
+    if differs:
+        raise InputError(
+            f"Expected runs that differ in method, level, shape, strength and seed only. Received: "
+            f"{str(file)!r} with {differs}. Pass the settings that you want to see, or another output folder "
+            f"for other runs."
         )
 
 

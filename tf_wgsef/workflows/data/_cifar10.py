@@ -5,8 +5,11 @@ import io
 import keras
 import numpy as np
 
-from tf_wgsef.workflows.data._folder import load_from_folder
+from tf_wgsef.errors import InputError
+from tf_wgsef.workflows.data._folder import download, load_from_folder
 from tf_wgsef.workflows.data._image_data import ImageData, from_arrays
+
+_FILE = "cifar10_jpeg.npz"
 
 
 def load_cifar10() -> ImageData:
@@ -14,15 +17,21 @@ def load_cifar10() -> ImageData:
 
     There it is cifar10_jpeg.npz, whose images have been through JPEG, which reports must say.
     """
-    arrays = load_from_folder("cifar10_jpeg.npz")
+    arrays = load_from_folder(_FILE)
     if arrays is None:
-        (x_train, y_train), (x_test, y_test) = keras.datasets.cifar10.load_data()
+        (x_train, y_train), (x_test, y_test) = download(keras.datasets.cifar10.load_data, _FILE)
         arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
         return from_arrays(arrays, "CIFAR-10")
     parts = {}
-    for part in ("train", "test"):
-        parts[f"x_{part}"] = _decoded(arrays[f"{part}_jpeg"], arrays[f"{part}_offsets"])
-        parts[f"y_{part}"] = arrays[f"y_{part}"]
+    try:
+        for part in ("train", "test"):
+            parts[f"x_{part}"] = _decoded(arrays[f"{part}_jpeg"], arrays[f"{part}_offsets"])
+            parts[f"y_{part}"] = arrays[f"y_{part}"]
+    except (KeyError, ValueError, TypeError, IndexError, OSError) as error:  # Pillow's are OSErrors
+        raise InputError(
+            f"Expected {_FILE} with train_jpeg, train_offsets, y_train, test_jpeg, test_offsets and y_test. "
+            f"Received: one with {', '.join(arrays) or 'none'} ({type(error).__name__}: {error})."
+        ) from error
     return from_arrays(parts, "CIFAR-10 (JPEG)")
 
 

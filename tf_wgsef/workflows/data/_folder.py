@@ -2,9 +2,11 @@
 
 import os
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
+from tf_wgsef.array_files import load_arrays
 from tf_wgsef.errors import InputError
 
 VARIABLE = "TF_WGSEF_DATA"
@@ -17,7 +19,7 @@ def load_from_folder(name: str) -> dict[str, np.ndarray] | None:
         name: file name, ending in ``.npz``.
 
     Raises:
-        InputError: if the folder lacks the file.
+        InputError: if the folder lacks the file, or it holds no arrays.
     """
     folder = os.environ.get(VARIABLE)
     if not folder:
@@ -28,5 +30,24 @@ def load_from_folder(name: str) -> dict[str, np.ndarray] | None:
             f"Expected {name} in the folder that {VARIABLE} names. Received: {VARIABLE}={folder!r}. "
             f"Unset it to download the data through keras.datasets."
         )
-    with np.load(path, allow_pickle=False) as data:
-        return dict(data)
+    return load_arrays(str(path))
+
+
+def download(load: Callable, name: str):
+    """Returns what a loader of ``keras.datasets`` does.
+
+    Args:
+        load: the loader.
+        name: file name, as in ``load_from_folder``.
+
+    Raises:
+        InputError: if it cannot be had.
+    """
+    try:
+        return load()
+    except Exception as error:  # urllib, zipfile and Keras raise whatever they like
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"Expected the data from keras.datasets. Received: {reason[:200]}. Check the network, or set "
+            f"{VARIABLE} to a folder with {name}."
+        ) from error

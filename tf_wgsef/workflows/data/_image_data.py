@@ -70,7 +70,7 @@ def from_arrays(arrays: dict[str, np.ndarray], name: str) -> ImageData:
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
         whole = y.ndim == 1 and y.dtype.kind in "iuf" and bool((y == np.round(y)).all())
         whole = whole and bool((y >= 0).all() and (y < 2**31).all())
-        if len(x) != len(y) or not len(x) or not whole or x.dtype.kind not in "iufb":
+        if x.ndim == 0 or len(x) != len(y) or not len(x) or not whole or x.dtype.kind not in "iufb":
             raise InputError(
                 f"Expected x_{part} of numbers and y_{part} of one class (0, 1, 2, …) for each. Received: "
                 f"{name} with x_{part} of shape {x.shape} ({x.dtype}) and y_{part} of {y.shape} ({y.dtype})."
