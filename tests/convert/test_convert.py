@@ -174,6 +174,7 @@ def _subclassed():
         (_dense, {"quantization": {"*": ["int8"]}}, "`quantization` per layer as"),
         (_dense, {"metadata": {0: "cat", 1: "dog"}}, "names as keys. Received: the key 0"),
         (_dense, {"metadata": {"x": [{"y": {2: 3}}]}}, "names as keys. Received: the key 2"),
+        (_dense, {"metadata": {"x": {None: 1, "b": 2}}}, "names as keys. Received: the key None"),
         (_dense, {"metadata": {"x": float("nan")}}, "that JSON can hold"),
         (_dense, {"batch_size": 0}, "Received: batch_size=0"),
         (_dense, {"calibration_samples": 0}, "Received: calibration_samples=0"),

@@ -91,6 +91,12 @@ def test_a_shared_nested_model_is_made_once():
     assert copy_model(model).count_params() == model.count_params()
 
 
+def test_what_is_frozen_inside_a_wrapper_stays_frozen():
+    frozen = keras.layers.TimeDistributed(keras.layers.Dense(3, trainable=False))
+    model = keras.Sequential([keras.Input((2, 4)), frozen, keras.layers.Dense(2)])
+    assert len(model.trainable_variables) == len(copy_model(model).trainable_variables) == 2
+
+
 def freeze_and_copy():
     """In a process of each backend: JAX and PyTorch pass a model's flag on to its layers."""
     inner = keras.Sequential(

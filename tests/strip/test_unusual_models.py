@@ -82,6 +82,25 @@ def a_layer_that_is_a_barrier_in_one_use():
     return models.randomize(keras.Model([a, b], layers.Dense(2)(joint))), [normal(4, 5, 3), normal(4, 5, 3)]
 
 
+def a_model_that_is_a_barrier_in_one_use():
+    inner = keras.Sequential([keras.Input((5,)), layers.Dense(8, "relu", name="hidden")], name="inner")
+    a, b = keras.Input((5,)), keras.Input((5,))
+    joint = layers.Concatenate()([inner(a), inner(b, training=True)])
+    return models.randomize(keras.Model([a, b], layers.Dense(2)(joint))), [normal(4, 5), normal(4, 5)]
+
+
+def a_mask_for_a_nested_model():
+    steps = keras.Input((16, 8))
+    branch = layers.Conv1D(8, 3, padding="same", name="branch")(steps)
+    inner = keras.Model(steps, layers.GlobalAveragePooling1D()(layers.Add()([steps, branch])), name="inner")
+    inputs = keras.Input((16, 8))
+    mask = ops.any(ops.not_equal(inputs, 0.0), axis=-1)
+    model = models.randomize(keras.Model(inputs, layers.Dense(2)(inner(inputs, mask=mask))))
+    for weight in inner.get_layer("branch").weights:
+        weight.assign(ops.zeros_like(weight))
+    return model, padded(6, 16, 8)
+
+
 def an_equation_that_leaves_the_channels_out():
     inputs = keras.Input((6, 9))
     x = layers.EinsumDense("ab...,bc->ac...", output_shape=(4,))(layers.Dense(9, "relu")(inputs))
@@ -96,6 +115,8 @@ MODELS = [
     batch_renormalization,
     one_model_at_two_sizes,
     a_layer_that_is_a_barrier_in_one_use,
+    a_model_that_is_a_barrier_in_one_use,
+    a_mask_for_a_nested_model,
     an_equation_that_leaves_the_channels_out,
 ]
 

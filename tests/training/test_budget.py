@@ -215,3 +215,12 @@ def test_what_a_penalty_leaves_unused_of_a_budget_is_told(caplog, alive, told):
     sparse.groups.scale(sparse.model, (np.arange(32) % 16 < alive).astype("float32"))
     sparse.freeze()
     assert ("took more than the budget asks" in caplog.text) == told
+
+
+@pytest.mark.parametrize("how", [{"round_to": 8}, {"update": "gradual"}, {}])
+def test_no_such_warning_of_what_the_choice_itself_leaves(caplog, how):
+    sparse = tf_wgsef.sparsify(mlp((24, 24)), budget={"macs": 0.4}, **how)
+    sparse.compile(keras.optimizers.SGD(0.05), "mse")
+    x, y = data()
+    sparse.fit(x, y, epochs=4, verbose=0)
+    assert "took more" not in caplog.text

@@ -69,12 +69,12 @@ def check_metadata(metadata: Mapping | None) -> dict:
         found["normalization"] = _check_normalization(found["normalization"])
     try:
         json.dumps(found, allow_nan=False)
-        other = _key_that_is_no_text(found)
+        others = _keys_that_are_no_text(found)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"Expected `metadata` that JSON can hold. Received: {error}.") from error
-    if other is not None:
+    if others:
         raise InputError(
-            f"Expected `metadata` with names as keys. Received: the key {other!r:.100}. Write it as a string."
+            f"Expected `metadata` with names as keys. Received: the key {others[0]!r:.100}. Write a string."
         )
     return found
 
@@ -142,14 +142,14 @@ def _listed(value) -> list:
     return list(value) if isinstance(value, list | tuple) else np.atleast_1d(value).tolist()
 
 
-def _key_that_is_no_text(value):
-    """The first key of a dict, at any depth, that is no string; JSON would make it one, or not sort it."""
+def _keys_that_are_no_text(value) -> list:
+    """The keys of dicts, at any depth, that are no strings: JSON would make them some, or not sort them."""
     if isinstance(value, Mapping):
-        other = next((key for key in value if not isinstance(key, str)), None)
-        return other if other is not None else _key_that_is_no_text(list(value.values()))
+        own = [key for key in value if not isinstance(key, str)]
+        return own + _keys_that_are_no_text(list(value.values()))
     if not isinstance(value, list | tuple):
-        return None
-    return next((other for one in value if (other := _key_that_is_no_text(one)) is not None), None)
+        return []
+    return [key for one in value for key in _keys_that_are_no_text(one)]
 
 
 def _no_constant(name: str):

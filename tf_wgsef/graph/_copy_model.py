@@ -31,8 +31,13 @@ def copy_model(model, remake: Callable | None = None):
     copy = _copied(model, remake or (lambda layer: from_config(layer, layer.get_config())), made)
     # A model passes `trainable` on to its layers, so theirs are set after it, those of inner models last.
     for old, new in [(model, copy), *reversed(made.values())]:
-        if isinstance(old, keras.Layer):  # a raw operation has none
+        if not isinstance(old, keras.Layer):  # a raw operation has none
+            continue
+        if new.trainable != old.trainable:
             new.trainable = old.trainable
+        if not isinstance(old, keras.Model) and len(old.weights) == len(new.weights):
+            for weight, other in zip(new.weights, old.weights, strict=True):
+                weight.trainable = other.trainable  # those of layers inside it, too
     return copy
 
 

@@ -9,6 +9,8 @@ from tf_wgsef.graph._check_model import check_keras_model
 from tf_wgsef.graph._read import Reading, read_calls
 from tf_wgsef.rules import BarrierRule, Call, CompoundRule, LayerRule, Shape, TensorKey, choose_rule
 
+_MASK_THIRD = (keras.layers.RNN, keras.layers.Bidirectional, keras.layers.TimeDistributed)
+
 
 @dataclasses.dataclass(frozen=True)
 class Compound:
@@ -90,7 +92,10 @@ def _refused_once(expansion: Expansion) -> dict[int, str]:
 
 
 def _expand(call: Call, expansion: Expansion) -> None:
-    told = "mask" in call.extras or "mask" in call.given  # an argument in place of what the inputs carry
+    # An argument in place of what the inputs carry; of recurrent layers and wrappers it may be the third.
+    told = "mask" in (*call.extras, *call.given) or (
+        "2" in call.given and isinstance(call.layer, _MASK_THIRD)
+    )
     if told or not expansion.masked.isdisjoint(call.inputs):
         call = dataclasses.replace(call, masked=True)
     call = _with_known_sizes(call, expansion)
@@ -211,6 +216,9 @@ def _inline(call: Call, reading: Reading, expansion: Expansion) -> None:
             keys.setdefault(inner, (f"{name}:{index}:{call.name}/{inner[0]}", inner[1], inner[2]))
     _remember(call, reading, keys, expansion)
     expansion.nested.append(call)
+    if call.masked:
+        shapes = zip(call.inputs, call.input_shapes, strict=True)
+        expansion.masked.update(key for key, shape in shapes if len(shape) > 2)
     for one in reading.calls:
         if one.inputs:
             _expand(_moved(one, call, keys), expansion)

@@ -56,11 +56,11 @@ class _Rebuilder:
         new.trainable = old.trainable  # passed on to its layers by some backends, so theirs come after
         for layer in old.layers:
             made = self._made.get(id(layer))
-            if isinstance(layer, keras.Model) and made is not None and made is not layer:
+            if id(layer) in self.graph.scopes and made is not None and made is not layer:
                 self.fill(layer, made)
         for layer in old.layers:
             made = self._made.get(id(layer))
-            if not isinstance(layer, keras.Model) and made is not None and made is not layer:
+            if id(layer) not in self.graph.scopes and made is not None and made is not layer:
                 self.blueprint.set_weights(layer, made)
         if not new.compiled:
             compile_like(new, old, "The stripped model")

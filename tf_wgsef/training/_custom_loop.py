@@ -148,8 +148,8 @@ class CustomLoop:
         if not (self._begun or self._warned):
             self._warned = True
             logging.warning(
-                "A training step without begin_ramp(epochs) and begin_epoch(epoch, steps): the ramp stands "
-                "still, and no group goes. fit calls them; loops of train_on_batch must."
+                "A training step without begin_ramp(epochs) and begin_epoch(epoch, steps): until the "
+                "survivors are chosen, the ramp stands still and no group goes. fit calls them; loops must."
             )
 
     def _check_begun(self) -> None:

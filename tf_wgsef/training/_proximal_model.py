@@ -227,18 +227,18 @@ class ProximalModel(CustomLoop, Saving, keras.Model):
 
     def _warn_of_unused_budget(self, norms: np.ndarray, stays: np.ndarray) -> None:
         budget, used = self.level.budget, self._costs.total(stays)
-        dead = np.flatnonzero(~stays & (norms == 0))
-        _, first = np.unique(self.groups.layer_of[dead], return_index=True)
-        for group in dead[first] if used < _WELL_USED * budget.amount else ():
-            more = stays.copy()
-            more[group] = True
-            if self._costs.total(more) <= budget.amount:
-                logging.warning(
-                    "The groups that are not zero use %.0f %% of the budget, and more would fit: the penalty "
-                    "took more than the budget asks. Use a lower strength, or penalty='wgsef', which cannot.",
-                    100 * used / budget.amount,
-                )
-                return
+        if used >= _WELL_USED * budget.amount or (norms > 0).all() or not (norms > 0).any():
+            return
+        # What would stay if the dead groups were alive, behind all others.
+        revived = np.where(norms > 0, norms, 1e-6 * norms[norms > 0].min())
+        most = self._costs.total(self.level.select(self.groups, revived, self._costs))
+        if used < _WELL_USED * most:
+            logging.warning(
+                "The groups that are not zero use %.0f %% of the budget, and %.0f %% could be: the penalty "
+                "took more than the budget asks. Use a lower strength, or penalty='wgsef', which cannot.",
+                100 * used / budget.amount,
+                100 * most / budget.amount,
+            )
 
     def hold(self) -> None:
         """Zeroes the groups that were not chosen again, whatever has written to them since."""

@@ -119,14 +119,18 @@ def _convert(model, modes: Mapping, options: Mapping, own: Mapping, progress) ->
             files[name] = convert_aware(model, progress=advance, **own["aware"], **options)
             continue
         choice = dict(own["others"])
-        if isinstance(mode, Mapping) or mode in ("int8", "int16x8"):
+        if _is_calibrated(mode):
             choice["sparse"] = False
         else:
             choice |= {"io": None, "sparse": choice["sparse"] and mode in _SPARSE}
-            if isinstance(choice["calibration"], Iterator):
+            if isinstance(choice["calibration"], Iterator) and any(map(_is_calibrated, modes.values())):
                 choice["calibration"] = None  # it can be read once, and is for the mode that must
         files[name] = convert(model, quantization=mode, **choice, **options)
     return files
+
+
+def _is_calibrated(mode) -> bool:
+    return isinstance(mode, Mapping) or mode in ("int8", "int16x8")
 
 
 def _dense(model, files: Mapping, calibration) -> dict[str, TFLiteFile]:

@@ -28,8 +28,11 @@ def own_recipe(model: str | os.PathLike, data: str | os.PathLike, *, pretrained:
     network, images = load_keras_model(str(model)), _images(data)
     _check_fit(network, images, str(model))
 
+    layers = [layer for layer in network.layers if isinstance(layer, keras.Layer)]
+    in_float = all(layer.dtype_policy.name == "float32" for layer in layers)
+
     def build():
-        fresh = copy_model(network, _in_current_policy)
+        fresh = copy_model(network, _in_current_policy if in_float else None)
         if pretrained:
             fresh.set_weights(network.get_weights())
         return fresh
@@ -39,11 +42,9 @@ def own_recipe(model: str | os.PathLike, data: str | os.PathLike, *, pretrained:
 
 
 def _in_current_policy(layer):
-    """The layer again, in mixed precision where that is asked for and the file says nothing else."""
-    config, policy = layer.get_config(), keras.config.dtype_policy().name
-    if isinstance(layer, keras.Layer) and layer.dtype_policy.name == "float32":
-        config["dtype"] = policy
-    return from_config(layer, config)
+    """The layer again, in mixed precision where that is asked for; layers inside wrappers stay in float32."""
+    dtype = {"dtype": keras.config.dtype_policy().name} if isinstance(layer, keras.Layer) else {}
+    return from_config(layer, {**layer.get_config(), **dtype})
 
 
 def own_name(model: str | os.PathLike, data: str | os.PathLike, *, pretrained: bool = False) -> str:

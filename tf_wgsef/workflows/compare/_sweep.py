@@ -97,7 +97,8 @@ def compare_methods(
     Each run is added to ``runs.jsonl`` in the folder as soon as it is done: a comparison that was stopped
     goes on where it stopped, and settings may grow (more seeds, methods, levels) without running
     anything twice. A run that fails (weights that are no longer finite, nothing left to strip) is warned
-    of, leaves no line, and is tried again by the next call. Several processes may work in one folder: each
+    of, leaves no line, and is tried again by the next call; one whose file cannot be made or measured is
+    done, without those figures. Several processes may work in one folder: each
     makes runs that no other one makes.
 
     Args:
