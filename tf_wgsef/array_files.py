@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 
 from tf_wgsef.errors import InputError
+from tf_wgsef.terminal_text import first_line
 
 
 def load_arrays(path: str) -> dict[str, np.ndarray]:
@@ -82,7 +83,7 @@ def _shape(archive, name):
 def _no_arrays(path, error):
     return InputError(
         f"Expected arrays written by numpy.savez or numpy.save. Received: {path!r}. "
-        f"NumPy says: {(str(error).splitlines() or [type(error).__name__])[0][:300]}"
+        f"NumPy says: {first_line(error)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Text that came from a file or a device, fit for a terminal."""
+"""Text that came from a file, a device or another library, fit for a terminal."""
 
 import unicodedata
 
@@ -23,3 +23,17 @@ def clean(name: str) -> str:
         else char
         for char in text
     )
+
+
+def first_line(error: Exception, limit: int = 300) -> str:
+    r"""Returns the first line of what another library's error says; the error's class if it says nothing.
+
+    Args:
+        error: the error.
+        limit: at most so many characters.
+
+    Example:
+        >>> first_line(ValueError("no such layer\n\nArguments received: …"))
+        'no such layer'
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:limit]

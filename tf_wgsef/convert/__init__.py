@@ -16,6 +16,8 @@ from ._record import ConversionRecord as ConversionRecord
 from ._record import TFLiteFile as TFLiteFile
 from ._runtime import accuracy as accuracy
 from ._runtime import predict as predict
+from ._samples import random_samples as random_samples
+from ._signature import input_specs as input_specs
 from ._sparse import SparseLayer as SparseLayer
 from ._sparse import sparse_layers as sparse_layers
 

@@ -167,8 +167,8 @@ def _check_varies(stream: SampleStream) -> None:
         value = float(next(iter(stream.head.values())).flat[0])
         raise InputError(
             f"Expected `calibration` of real inputs: they set the ranges of all activations. Received: "
-            f"samples that are {value:g} throughout. Pass some hundred "
-            f"training inputs, preprocessed as in training."
+            f"samples that are {value:g} throughout. Pass some hundred training inputs, preprocessed as in "
+            f"training."
         )
 
 

@@ -88,9 +88,10 @@ def build_channel_graph(model) -> ChannelGraph:
                 if len(one) == len(other):
                     ties.unite(one, other)
         parameters.append(axes)
-    for one, other in expansion.mirrors:
-        if one in ids and other in ids and len(ids[one]) == len(ids[other]):
-            ties.unite(ids[one], ids[other])
+    for first, *others in expansion.applications.values():
+        for one, other in ((first[inner], keys[inner]) for keys in others for inner in keys):
+            if one in ids and other in ids and len(ids[one]) == len(ids[other]):
+                ties.unite(ids[one], ids[other])
     reading, _ = expansion.scopes[id(model)]
     for key in reading.outputs:
         ties.pin(ids[key], "the model's output")

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import keras
 from absl import logging
 
+from tf_wgsef.terminal_text import first_line
+
 
 def copy_model(model, remake: Callable | None = None):
     """Returns a new model with the same graph and ``trainable`` flags, new weights, and no compilation.
@@ -87,8 +89,7 @@ def compile_like(new, old, what: str):
         try:
             new.compile_from_config(old.get_compile_config())
         except (TypeError, ValueError, AttributeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-            logging.warning("%s is not compiled: %s", what, reason)
+            logging.warning("%s is not compiled: %s", what, first_line(error))
     return new
 
 

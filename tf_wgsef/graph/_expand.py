@@ -36,7 +36,6 @@ class Expansion:
         scopes: {id(model): (its own reading, {its tensor keys: keys of the flat list})} of the model and of
             the first application of each nested one.
         compounds: {id(layer): what it is made of}.
-        mirrors: [(key, key)] of tensors that further applications of a nested model share with its first.
         nested: every application of a nested model.
         masked: tensors that may carry a mask.
         shapes: tensors whose shape is known better than a nested model says, which may have been built for
@@ -48,7 +47,6 @@ class Expansion:
     steps: list[tuple[Call, LayerRule]]
     scopes: dict[int, tuple[Reading, dict[TensorKey, TensorKey]]]
     compounds: dict[int, Compound]
-    mirrors: list[tuple[TensorKey, TensorKey]]
     nested: list[Call]
     masked: set[TensorKey]
     shapes: dict[TensorKey, Shape]
@@ -69,7 +67,7 @@ def expand_model(model) -> Expansion:
     keys = {key: key for call in reading.calls for key in (*call.inputs, *call.outputs)}
     barred: dict[int, str] = {}
     while True:
-        expansion = Expansion([], {id(model): (reading, keys)}, {}, [], [], set(), {}, {}, barred)
+        expansion = Expansion([], {id(model): (reading, keys)}, {}, [], set(), {}, {}, barred)
         for call in reading.calls:
             _expand(call, expansion)
         more = _refused_once(expansion)
@@ -260,8 +258,4 @@ def _moved(one: Call, call: Call, keys: dict[TensorKey, TensorKey]) -> Call:
 def _remember(call: Call, reading: Reading, keys, expansion: Expansion) -> None:
     """Notes an application; the tensors of later ones have the same channels as those of the first."""
     expansion.applications.setdefault(id(call.layer), []).append(keys)
-    if id(call.layer) not in expansion.scopes:
-        expansion.scopes[id(call.layer)] = (reading, keys)
-        return
-    _, first = expansion.scopes[id(call.layer)]
-    expansion.mirrors.extend((first[inner], keys[inner]) for inner in keys)
+    expansion.scopes.setdefault(id(call.layer), (reading, keys))

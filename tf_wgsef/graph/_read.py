@@ -6,6 +6,7 @@ import keras
 
 from tf_wgsef.errors import InputError
 from tf_wgsef.rules import Call, Shape, TensorKey
+from tf_wgsef.terminal_text import first_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ def read_calls(model) -> Reading:
     except (NotImplementedError, TypeError, ValueError) as error:
         raise InputError(
             f"Expected a model whose layers all have get_config(). Received: model={model.name!r}. "
-            f"Keras says: {_first_line(error)}"
+            f"Keras says: {first_line(error)}"
         ) from error
     if "output_layers" not in config:
         raise InputError(
@@ -200,7 +201,3 @@ def _renumbered(model, key: TensorKey) -> TensorKey:
 
 def _as_key(history) -> TensorKey:
     return (str(history[0]), int(history[1]), int(history[2]))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

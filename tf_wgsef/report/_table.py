@@ -8,10 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tf_wgsef.report import _rows
-from tf_wgsef.report._format import ascii_text
+from tf_wgsef.report._format import ascii_text, clean
 from tf_wgsef.report._rows import Cell, Row
 from tf_wgsef.report._values import Report
-from tf_wgsef.terminal_text import clean
 
 # Columns that the model table needs, and those at which layers have room for their changes too.
 _WIDE = 78

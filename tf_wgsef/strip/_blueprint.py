@@ -7,6 +7,7 @@ from tf_wgsef.errors import StripError
 from tf_wgsef.graph import ChannelGraph, Compound, Plan, from_config
 from tf_wgsef.rules import Call, LayerRule, ParameterAxis, TensorKey
 from tf_wgsef.strip._spatial_crop import SpatialCrop, plan_spatial_crop
+from tf_wgsef.terminal_text import first_line
 
 
 class Blueprint:
@@ -194,10 +195,9 @@ def _remade(layer, config: dict):
     try:
         return from_config(layer, config)
     except (TypeError, ValueError, NotImplementedError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise StripError(
             f"Expected layers that from_config(get_config()) can make again. Received: "
-            f"{type(layer).__name__} {layer.name!r}, which cannot: {reason}"
+            f"{type(layer).__name__} {layer.name!r}, which cannot: {first_line(error)}"
         ) from error
 
 

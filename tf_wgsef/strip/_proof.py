@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_wgsef.errors import StripError
 from tf_wgsef.strip._precise import in_float64
+from tf_wgsef.terminal_text import first_line
 
 _BATCH_SIZES = (1, 7, 32)
 _UNKNOWN_SIZES = (16, 64, 256)
@@ -280,10 +281,9 @@ def _outputs_of_stripped(model, inputs) -> list[np.ndarray]:
     try:
         return _outputs(model, inputs)
     except Exception as error:  # backends raise errors of classes of their own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise StripError(
-            f"Expected a stripped model that runs. Received: {type(error).__name__}: {reason}. This is a "
-            f"defect of tf_wgsef, or of a layer that its configuration does not make again."
+            f"Expected a stripped model that runs. Received: {type(error).__name__}: {first_line(error)}. "
+            f"This is a defect of tf_wgsef, or of a layer that its configuration does not make again."
         ) from error
 
 

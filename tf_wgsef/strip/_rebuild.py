@@ -9,6 +9,7 @@ from tf_wgsef.graph import compile_like
 from tf_wgsef.rules import Call, TensorKey
 from tf_wgsef.strip._blueprint import Blueprint
 from tf_wgsef.strip._spatial_crop import pre_layers
+from tf_wgsef.terminal_text import first_line
 
 
 def rebuild(blueprint: Blueprint):
@@ -32,7 +33,7 @@ def rebuild(blueprint: Blueprint):
     except Exception as error:  # backends raise errors of classes of their own
         raise StripError(
             f"Expected a model that keras.models.clone_model can make again with fewer channels. Received: "
-            f"model={model.name!r}, for which it says: {_first_line(error)}"
+            f"model={model.name!r}, for which it says: {first_line(error)}"
         ) from error
     finally:
         random.setstate(state)
@@ -54,13 +55,13 @@ class _Rebuilder:
     def fill(self, old, new) -> None:
         """Gives ``new`` the weights and flags of ``old`` that stay, and its compilation."""
         new.trainable = old.trainable  # passed on to its layers by some backends, so theirs come after
-        for layer in old.layers:
-            made = self._made.get(id(layer))
-            if id(layer) in self.graph.scopes and made is not None and made is not layer:
+        pairs = [(layer, self._made.get(id(layer), layer)) for layer in old.layers]
+        remade = [(layer, made) for layer, made in pairs if made is not layer]
+        for layer, made in remade:
+            if id(layer) in self.graph.scopes:
                 self.fill(layer, made)
-        for layer in old.layers:
-            made = self._made.get(id(layer))
-            if id(layer) not in self.graph.scopes and made is not None and made is not layer:
+        for layer, made in remade:
+            if id(layer) not in self.graph.scopes:
                 self.blueprint.set_weights(layer, made)
         if not new.compiled:
             compile_like(new, old, "The stripped model")
@@ -136,10 +137,9 @@ class _Rebuilder:
             layers += [*self.in_front(call.layer), self.layer(call.layer)]
             dtype = call.layer.compute_dtype
         try:
-            new = type(old)(layers, name=old.name, trainable=old.trainable)
+            return type(old)(layers, name=old.name, trainable=old.trainable)
         except TypeError:  # a subclass with arguments of its own
-            new = keras.Sequential(layers, name=old.name, trainable=old.trainable)
-        return new
+            return keras.Sequential(layers, name=old.name, trainable=old.trainable)
 
     def _functional(self, old):
         reading, keys = self.graph.scopes[id(old)]
@@ -255,7 +255,3 @@ class _Run:
 
 def _tensors_in(arguments) -> list:
     return [one for one in keras.tree.flatten(arguments) if isinstance(one, keras.KerasTensor)]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -3,11 +3,11 @@
 import dataclasses
 
 import keras
-import numpy as np
 
-from tf_wgsef.convert import convert
+from tf_wgsef.convert import convert, input_specs, random_samples
 from tf_wgsef.measure import LatencyStats, measure_interleaved
 
+_SAMPLES = 8
 _COUNTS = (1, 4, 8, 16, 32)
 
 # A convolution whose time grows by less than this from 1 to c output channels computes them in one step;
@@ -58,18 +58,8 @@ def file_of_any_weights(model, quantization: str = "none") -> bytes:
         model: a Keras model.
         quantization: as in ``convert``.
     """
-    generator = np.random.default_rng(0)
-    inputs = [_any_values(generator, (8, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
-    calibration = None
-    if quantization == "int8":
-        calibration = inputs if len(inputs) > 1 else inputs[0]
+    calibration = random_samples(input_specs(model), _SAMPLES) if quantization == "int8" else None
     return convert(model, quantization=quantization, calibration=calibration, force=True)
-
-
-def _any_values(generator, shape: tuple, dtype: str) -> np.ndarray:
-    """Floats, or zeros and ones: as numbers of words these exist."""
-    values = generator.normal(size=shape) if "float" in dtype else generator.integers(0, 2, shape)
-    return values.astype(dtype)
 
 
 def channel_step(times: dict[int, float]) -> int | None:

@@ -6,6 +6,7 @@ import zipfile
 from tf_wgsef.array_files import existing_file, load_arrays
 from tf_wgsef.array_files import load_labelled as load_labelled
 from tf_wgsef.errors import InputError
+from tf_wgsef.terminal_text import first_line
 
 
 def load_keras_model(path: str):
@@ -31,9 +32,9 @@ def load_keras_model(path: str):
     try:
         return keras.models.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # whatever a damaged file makes of zipfile, h5py, Keras and TensorFlow
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"Expected a Keras model that loads by itself. Received: {path!r}. Keras says: {reason[:300]}"
+            f"Expected a Keras model that loads by itself. Received: {path!r}. Keras says: "
+            f"{first_line(error)}"
         ) from error
 
 

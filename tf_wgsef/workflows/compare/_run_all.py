@@ -30,6 +30,7 @@ from tf_wgsef.workflows.compare._results_file import append
 from tf_wgsef.workflows.compare._run import Run
 from tf_wgsef.workflows.compare._run_state import Deadline, OutOfTime, RunState, state_name
 from tf_wgsef.workflows.compare._settings import Settings
+from tf_wgsef.workflows.data import ImageData
 
 MODELS = "models"
 """The folder, beside the file of the runs, for the networks that they leave."""
@@ -72,13 +73,7 @@ def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep,
     recipe = settings.recipe_itself()
     _check_methods(runs, recipe.build)
     data = recipe.load()
-    name = data.first(settings.samples, settings.validation).name  # shows early whether there are enough
-    _check_data(name, settings, file)
-    if settings.augment and data.x_train.ndim != 4:
-        raise InputError(
-            f"Expected images (n, height, width, channels) with augment=True. Received: {name} with x_train "
-            f"of shape {data.x_train.shape}. Leave `augment` out."
-        )
+    _check_data(data, settings, file)
     console.print(f"{len(runs)} runs of {runs[0].epochs} epochs to make, into {file.parent}", markup=False)
     unfinished, failed, elsewhere = file.parent / UNFINISHED, 0, 0
     with _bar(console) as bar:
@@ -123,8 +118,14 @@ def run_all(runs: list[Run], settings: Settings, file: pathlib.Path, keep: Keep,
     return failed
 
 
-def _check_data(name: str, settings: Settings, file: pathlib.Path) -> None:
-    """Raises InputError if runs of these settings are there, on other data."""
+def _check_data(data: ImageData, settings: Settings, file: pathlib.Path) -> None:
+    """Raises InputError for too few data, none to augment, or runs of these settings there on other data."""
+    name = data.first(settings.samples, settings.validation).name
+    if settings.augment and data.x_train.ndim != 4:
+        raise InputError(
+            f"Expected images (n, height, width, channels) with augment=True. Received: {name} with x_train "
+            f"of shape {data.x_train.shape}. Leave `augment` out."
+        )
     done = finished_runs(file)
     others = {done[run]["data"] for run in settings.runs() if run in done} - {name}
     if others:

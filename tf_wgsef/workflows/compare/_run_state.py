@@ -14,6 +14,7 @@ import numpy as np
 from absl import logging
 
 from tf_wgsef.output_files import new_file
+from tf_wgsef.terminal_text import first_line
 from tf_wgsef.validation import is_finite_number
 from tf_wgsef.workflows.compare._run import Run
 
@@ -176,7 +177,7 @@ class RunState:
         try:
             return read()
         except Exception as error:  # whatever a damaged file makes of zipfile, h5py and Keras
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            reason = first_line(error, 200)
             raise UnusableState(f"{self._file.name}: {reason}") from error
 
     def _read(self) -> None:

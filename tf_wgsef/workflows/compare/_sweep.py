@@ -26,10 +26,9 @@ from tf_wgsef.workflows.compare._run_state import Deadline
 from tf_wgsef.workflows.compare._settings import Settings, read_settings
 
 RUNS_FILE = "runs.jsonl"
-_COMPARED = ("method", "level", "shape", "strength", "seed", "unit")
-"""What runs of one comparison may differ in."""
-
 _PAGES = ("compare.html", "compare.md", "compare.png")
+_COMPARED = ("method", "level", "shape", "strength", "seed")
+"""What runs of one comparison may differ in."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,6 +168,7 @@ def _check_alike(rows: list[dict], file: pathlib.Path) -> None:
     """Raises InputError for runs that are not to be compared: a mean over them would be of nothing."""
     names = ["data", *(field.name for field in dataclasses.fields(Run) if field.name not in _COMPARED)]
     held = {name: list(dict.fromkeys(row[name] for row in rows)) for name in names}
+    # The unit is that of levels: a shape counts groups whatever it is.
     held["unit"] = list(dict.fromkeys(row["unit"] for row in rows if row["shape"] is None))
     differs = "; ".join(f"{name} {', '.join(map(str, some))}" for name, some in held.items() if len(some) > 1)
     if differs:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_wgsef.array_files import load_arrays
 from tf_wgsef.errors import InputError
+from tf_wgsef.terminal_text import first_line
 
 VARIABLE = "TF_WGSEF_DATA"
 
@@ -46,8 +47,7 @@ def download(load: Callable, name: str):
     try:
         return load()
     except Exception as error:  # urllib, zipfile and Keras raise whatever they like
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"Expected the data from keras.datasets. Received: {reason[:200]}. Check the network, or set "
-            f"{VARIABLE} to a folder with {name}."
+            f"Expected the data from keras.datasets. Received: {first_line(error)}. Check the network, or "
+            f"set {VARIABLE} to a folder with {name}."
         ) from error
