@@ -86,6 +86,18 @@ def test_the_ramp_takes_its_share_and_leaves_an_epoch(ramp, epochs, ramp_epochs)
     assert found == [epoch >= ramp_epochs for epoch in range(epochs)]
 
 
+def test_groups_go_no_later_in_a_ramp_that_is_longer_than_half_of_training():
+    """The budget falls over two fifths of the epochs in both, while the learning rate of a schedule lasts."""
+    found = {}
+    for ramp in (0.5, 0.8):
+        keras.utils.set_random_seed(0)
+        seen = EachEpoch(lambda sparse: sparse.model.get_weights())
+        fit(sparse_mlp(keras.optimizers.SGD(0.05), ramp=ramp), 10, callbacks=[seen])
+        found[ramp] = seen.found
+    for one, other in zip(found[0.5][3], found[0.8][3], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_the_ramp_starts_where_fit_starts():
     """A model trained dense for 6 epochs: the ramp runs over half of the other 4, it does not jump."""
     assert frozen_by_epoch(sparse_mlp(), 10, initial_epoch=6) == [False, False, True, True]

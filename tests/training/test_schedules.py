@@ -18,6 +18,17 @@ def test_the_budget_falls_to_the_levels_and_then_the_step_grows_to_one(steps, un
         assert 8 + 24 * float(schedule.room(progress)) == pytest.approx(budget, abs=1e-5)
 
 
+@pytest.mark.parametrize("ramp", [0.03, 0.5, 0.6, 0.83, 0.99])
+def test_groups_go_within_the_ramp_or_as_fast_as_in_one_of_half_of_training_if_it_is_longer(ramp):
+    schedule, steps = GradualBudget.for_ramp(ramp), 1000 * max(ramp, 0.5) / 0.5
+    for done in np.linspace(0, 800, 9):  # the budget falls over 800 steps, whatever the ramp
+        step, budget = oracles.gradual_budget(done / 1000, 1000, 8, 32, until=0.8, pace=5.0)
+        progress = np.float32(done / steps)
+        assert float(schedule.step_size(progress, 0.1, steps)) == pytest.approx(step, rel=1e-4)
+        assert 8 + 24 * float(schedule.room(progress)) == pytest.approx(budget, abs=1e-4)
+    assert float(schedule.step_size(np.float32(1.0), 0.1, steps)) == pytest.approx(1.0, rel=1e-6)
+
+
 def test_it_ends_with_the_hard_projection_to_the_level_and_begins_with_no_penalty_at_all():
     schedule = GradualBudget()
     assert float(schedule.room(0.0)) == 1.0

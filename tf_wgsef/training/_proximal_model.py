@@ -111,7 +111,7 @@ class ProximalModel(CustomLoop, Saving, keras.Model):
 
     def _prepare_step(self, groups: GroupSet, level: Level) -> None:
         debiased = isinstance(self.penalty, WGSEF) and self.penalty.debias
-        self._schedule = GradualBudget() if debiased else LearningRateStep()
+        self._schedule = GradualBudget.for_ramp(self.ramp) if debiased else LearningRateStep()
         self._step = ProximalStep(groups, level, self.penalty, self._schedule, self.update)
         self._costs = None if level.budget is None else level.budget.costs(self.model, groups)
         self._state = StateVariables(

@@ -37,6 +37,20 @@ class GradualBudget:
     pace: float = 5.0
     up_to_one = True
 
+    @classmethod
+    def for_ramp(cls, ramp: float) -> "GradualBudget":
+        """The schedule of a ramp of so large a share of the epochs, in (0, 1).
+
+        Where the ramp is longer than half of training, the budget falls and groups vanish as fast as in a
+        ramp of half of it, while the learning rate lasts; the longer time goes to the growth to 1.
+
+        Example:
+            >>> GradualBudget.for_ramp(0.5), GradualBudget.for_ramp(0.8)
+            (GradualBudget(until=0.8, pace=5.0), GradualBudget(until=0.5, pace=8.0))
+        """
+        longer = max(2.0 * ramp, 1.0)
+        return cls(cls.until / longer, cls.pace * longer)
+
     def __post_init__(self):
         if not is_finite_number(self.until) or not 0 < self.until < 1:
             raise InputError(
