@@ -92,8 +92,7 @@ def test_mixed_precision_is_that_of_training_only(tmp_path, precision, monkeypat
         return fit(model, *args, **kwargs)
 
     monkeypatch.setattr(keras.Model, "fit", watched)
-    settings = ONE | {"precision": precision}
-    found = tf_wgsef.compare_methods(settings, output=tmp_path)
+    found = tf_wgsef.compare_methods(ONE | {"precision": precision}, output=tmp_path)
     assert set(trained) == {precision}
     assert measured[-1].compute_dtype == "float32"  # the figures' network
     assert keras.config.dtype_policy() == before
@@ -250,7 +249,7 @@ def test_a_block_goes_whole_beside_a_number_of_filters_elsewhere(tmp_path, monke
     kinds = {"*0": "depth", "*": "filter"}
     settings = {
         **QUICK,
-        "methods": ["wgsef", "magnitude", "narrow"],
+        "methods": ["wgsef", "magnitude", "random", "narrow"],
         "groups": kinds,
         "levels": [],
         "shapes": [{"depth": 0, "first1": 1}],
