@@ -5,6 +5,7 @@ import hashlib
 
 import numpy as np
 
+from ._edit import add_buffer, make_integer, read_floats
 from ._integers import activation_scale, inverse, rounded, weight_spread, with_room_for_bias
 
 
@@ -33,15 +34,18 @@ class Constants:
         from ai_edge_litert import schema_py_generated as schema
 
         weights, *biases = (self._graph.tensors[number] for number in operation.inputs[1:] if number >= 0)
-        kernel, step = self._floats(weights).reshape(weights.shape), self._scales[operation.inputs[0]]
+        kernel, step = (
+            read_floats(self._model, weights).reshape(weights.shape),
+            self._scales[operation.inputs[0]],
+        )
         spread = weight_spread(kernel, axis)
         for bias in biases:
-            spread = with_room_for_bias(spread, self._floats(bias), seen)
+            spread = with_room_for_bias(spread, read_floats(self._model, bias), seen)
         steps = spread / np.float32(127)
         factors = inverse(spread, 127).reshape([-1 if i == axis else 1 for i in range(kernel.ndim)])
         self._put(weights, rounded(kernel, factors, np.int8, 127), steps, axis)
         for bias in biases:
-            values = rounded(self._floats(bias), inverse(step * steps), np.int64, 1 << 62)
+            values = rounded(read_floats(self._model, bias), inverse(step * steps), np.int64, 1 << 62)
             self._put(bias, values, step * steps)
         if hasattr(operation.builtinOptions, "quantizedBiasType"):
             operation.builtinOptions.quantizedBiasType = schema.TensorType.INT64
@@ -55,16 +59,9 @@ class Constants:
         for number in operation.inputs:
             if number not in self._scales:
                 operand = self._graph.tensors[number]
-                values = self._floats(operand)
+                values = read_floats(self._model, operand)
                 step = np.array([activation_scale(values.min(), values.max())])
                 self._put(operand, rounded(values, inverse(step), np.int16, 32767), step)
-
-    def drop_floats(self) -> None:
-        """Empties the buffers that nothing takes any more."""
-        taken = {one.buffer for one in (*self._graph.tensors, *(self._model.metadata or []))}
-        for number, buffer in enumerate(self._model.buffers):
-            if number not in taken:
-                buffer.data = None
 
     def _separate(self):
         """Gives each use of floats a tensor of its own: the scale of a bias depends on the use."""
@@ -81,35 +78,10 @@ class Constants:
                     tensors.append(copy.copy(tensors[number]))
                 seen.add(number)
 
-    def _floats(self, tensor):
-        return np.asarray(self._model.buffers[tensor.buffer].data).view(np.float32)
-
     def _put(self, tensor, values, steps, axis=0):
         """Stores the integers of a tensor, equal ones once."""
-        from ai_edge_litert import schema_py_generated as schema
-
-        data = values.reshape(-1).view(np.uint8)
-        key = hashlib.sha256(data).digest()
+        key = hashlib.sha256(values).digest()
         if key not in self._made:
-            buffer = schema.BufferT()
-            buffer.data, self._made[key] = data, len(self._model.buffers)
-            self._model.buffers.append(buffer)
+            self._made[key] = add_buffer(self._model, values)
         tensor.buffer = self._made[key]
-        set_type(tensor, values.dtype.name, steps, axis)
-
-
-def set_type(tensor, dtype: str, steps, axis: int = 0) -> None:
-    """Makes a tensor one of integers around zero.
-
-    Args:
-        tensor: a ``TensorT``.
-        dtype: such as "int16".
-        steps: what one step is worth: an array of one number, or one for each channel.
-        axis: that of the channels.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-
-    tensor.type = getattr(schema.TensorType, dtype.upper())
-    tensor.quantization = schema.QuantizationParametersT()
-    tensor.quantization.scale, tensor.quantization.zeroPoint = steps, np.zeros(len(steps), np.int64)
-    tensor.quantization.quantizedDimension = axis
+        make_integer(tensor, values.dtype.name, steps, axis)

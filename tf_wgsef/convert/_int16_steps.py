@@ -10,7 +10,8 @@ import copy
 
 import numpy as np
 
-from ._int16_constants import Constants, set_type
+from ._edit import drop_unused_buffers, kinds_of, make_integer, make_operation
+from ._int16_constants import Constants
 from ._integers import activation_scale
 from ._write_model import write_model
 
@@ -48,8 +49,7 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
-    names = {number: name for name, number in vars(schema.BuiltinOperator).items()}
-    kinds = [names[code.builtinCode] for code in model.operatorCodes]
+    kinds = kinds_of(model)
     for code, kind in zip(model.operatorCodes, kinds, strict=True):
         code.version = max(code.version, _VERSIONS.get(kind, 2))
     graph = model.subgraphs[0]
@@ -62,9 +62,9 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
             constants.quantize_weights(operation, _CHANNELS[kind], seen)
         elif kind in _PAIRS:
             constants.quantize_operands(operation)
-    constants.drop_floats()
+    drop_unused_buffers(model)
     for number, scale in scales.items():
-        set_type(graph.tensors[number], "int16", np.array([scale]))
+        make_integer(graph.tensors[number], "int16", np.array([scale]))
     for operation, kind in steps:
         if kind == "CONCATENATION":
             _bring_to_one_scale(model, operation, scales)
@@ -109,7 +109,9 @@ def _bring_to_one_scale(model, operation, scales):
             operation.inputs[position] = _copy(graph, number)
             one = graph.tensors[operation.inputs[position]]
             one.name, one.quantization = one.name + b"_requantized", graph.tensors[output].quantization
-            graph.operators.insert(before, _operation(model, "QUANTIZE", number, operation.inputs[position]))
+            graph.operators.insert(
+                before, make_operation(model, "QUANTIZE", number, operation.inputs[position])
+            )
 
 
 def _float_ends(model):
@@ -126,7 +128,7 @@ def _float_ends(model):
             graph.tensors[inner].name += b"_int16"
             first = kind == "QUANTIZE"
             pair = (outer, inner) if first else (inner, outer)
-            graph.operators.insert(0 if first else len(graph.operators), _operation(model, kind, *pair))
+            graph.operators.insert(0 if first else len(graph.operators), make_operation(model, kind, *pair))
             for one in named:
                 one.tensorIndex = outer if one.tensorIndex == inner else one.tensorIndex
 
@@ -135,21 +137,3 @@ def _copy(graph, number) -> int:
     """Returns the number of a new tensor, a copy."""
     graph.tensors.append(copy.copy(graph.tensors[number]))
     return len(graph.tensors) - 1
-
-
-def _operation(model, kind, source, target):
-    """Returns an operation of one input, one output and no options."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    number = getattr(schema.BuiltinOperator, kind)
-    known = [code.builtinCode for code in model.operatorCodes]
-    if number not in known:
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = number
-        code.version = 2
-        model.operatorCodes.append(code)
-        known.append(number)
-    operation = schema.OperatorT()
-    operation.opcodeIndex = known.index(number)
-    operation.inputs, operation.outputs = [source], [target]
-    return operation

@@ -14,6 +14,7 @@ from tf_wgsef.errors import InputError
 from tf_wgsef.validation import is_finite_number
 
 from ._schema import Graph, read_buffer, read_graph
+from ._shared_constants import share_constants
 from ._standard_metadata import LABELS_FILE, STANDARD_NAME, standard_metadata
 from ._write_model import write_model
 
@@ -82,8 +83,9 @@ def check_metadata(metadata: Mapping | None) -> dict:
 def write_metadata(tflite: bytes, metadata: dict) -> bytes:
     """Returns the file with ``metadata`` in it; what it computes stays the same.
 
-    All buffers are aligned to 16 bytes on the way, as the schema of the format asks: TensorFlow's converter
-    leaves them at multiples of 4, and some microcontrollers cannot read 8 bytes there.
+    Constants that are equal are stored once. All buffers are aligned to 16 bytes on the way, as the schema of
+    the format asks: TensorFlow's converter leaves them at multiples of 4, and some microcontrollers cannot
+    read 8 bytes there.
 
     Args:
         tflite: the file.
@@ -95,6 +97,7 @@ def write_metadata(tflite: bytes, metadata: dict) -> bytes:
     if "labels" in metadata or "normalization" in metadata:
         entries[STANDARD_NAME] = standard_metadata(read_graph(tflite), metadata)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
+    share_constants(model)
     model.metadata = [one for one in model.metadata or [] if _name(one) not in entries]
     for name, content in entries.items():
         buffer, entry = schema.BufferT(), schema.MetadataT()

@@ -24,11 +24,10 @@ def convert_mixed(converter, flat, quantization) -> bytes:
         quantization: a ``Quantization`` with ``layers``.
 
     Raises:
-        InputError: if a pattern fits no layer, or no operation of the file.
+        InputError: if the patterns leave no operation of the file in float.
     """
     import tensorflow as tf
 
-    check_patterns(flat, quantization)
     debug = tf.lite.experimental
     integer_io = quantization.io != "float32"
     options = debug.QuantizationDebugOptions(fully_quantize=integer_io)

@@ -7,20 +7,19 @@ takes its own calibrator's file: through ``tf.lite.experimental.QuantizationDebu
 
 import numpy as np
 
-from ._mixed import check_patterns, float_operations
+from ._int8_weights import quantize_weights
 from ._schema import read_graph
 from ._write_model import write_model
 
 
-def fits_two_steps(tflite) -> bool:
+def fits_two_steps(graph) -> bool:
     """Returns whether all activations of a float file can be seen from outside.
 
     Those of further graphs cannot, nor those inside fused recurrent operations.
 
     Args:
-        tflite: the file.
+        graph: the file, as ``read_graph`` returns it.
     """
-    graph = read_graph(tflite)
     return graph.subgraphs == 1 and not any(
         "LSTM" in one.kind or "RNN" in one.kind for one in graph.operations
     )
@@ -40,45 +39,37 @@ def silent_activations(tflite) -> tuple[str, ...]:
     return tuple(one.name for one in made if one.dtype == "int8" and one.scales and max(one.scales) < 1e-8)
 
 
-def with_ranges(tflite: bytes, batches) -> bytes:
-    """Returns a float file with the ranges of its activations where TensorFlow's calibrator leaves them.
+def with_ranges(tflite: bytes, ranges: dict[int, tuple[float, float]], floats=()) -> bytes:
+    """Returns a float file with int8 weights, and the ranges where TensorFlow's calibrator leaves them.
 
     Args:
         tflite: the file; of one graph.
-        batches: dicts of arrays by input name, of the batch of the file.
+        ranges: from ``read_ranges``.
+        floats: names of the outputs of operations that stay in float.
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    ranges = read_ranges(tflite, batches)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
     for number, (low, high) in ranges.items():
         found = schema.QuantizationParametersT()
         found.min, found.max = [low], [high]
         model.subgraphs[0].tensors[number].quantization = found
+    quantize_weights(model, ranges, floats)
     return write_model(model)
 
 
-def quantized(calibrated: bytes, flat, quantization) -> bytes:
+def quantized(calibrated: bytes, integer_io: bool, floats=()) -> bytes:
     """Returns the int8 file.
 
     Args:
         calibrated: from ``with_ranges``.
-        flat: the Keras model.
-        quantization: a ``Quantization`` of mode "int8".
-
-    Raises:
-        InputError: if a pattern of layers fits none, or no operation of the file.
+        integer_io: whether the inputs and outputs are int8, too.
+        floats: names of the outputs of operations that stay in float.
     """
     import tensorflow as tf
 
-    floats = None
-    if quantization.layers:
-        check_patterns(flat, quantization)
-        floats = float_operations(calibrated, flat, quantization)
     debug = tf.lite.experimental
-    options = debug.QuantizationDebugOptions(
-        fully_quantize=quantization.io != "float32", denylisted_nodes=floats
-    )
+    options = debug.QuantizationDebugOptions(fully_quantize=integer_io, denylisted_nodes=list(floats) or None)
     # It takes a model from a converter only, and tries it at once: a small one, in whose place ours is put.
     debugger = debug.QuantizationDebugger(converter=_small_converter(), debug_options=options)
     debugger.calibrated_model = calibrated
