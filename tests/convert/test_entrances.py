@@ -62,15 +62,15 @@ def test_both_give_the_same_file(name, quantization, without_the_direct_entrance
 
 
 def test_both_let_operations_of_tensorflow_in_where_asked(without_the_direct_entrance):
-    options = {"allow_flex": True, "force": True}
-    direct = tf_wgsef.convert(_flex(), **options)
+    model, options = _flex(), {"allow_flex": True, "force": True}
+    direct = tf_wgsef.convert(model, **options)
     assert direct.record.contents.flex
     with pytest.raises(ConversionError, match="MatrixDeterminant"):
-        tf_wgsef.convert(_flex())
+        tf_wgsef.convert(model)
     without_the_direct_entrance()
-    assert_same_files(direct, tf_wgsef.convert(_flex(), **options))
+    assert_same_files(direct, tf_wgsef.convert(model, **options))
     with pytest.raises(ConversionError, match="MatrixDeterminant"):
-        tf_wgsef.convert(_flex())
+        tf_wgsef.convert(model)
 
 
 @pytest.mark.parametrize("quantization", ["none", "dynamic", "int8", "int16x8"])
