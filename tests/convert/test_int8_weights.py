@@ -41,6 +41,37 @@ def _attention():
     return keras.Model(i, L.Dense(5, activation="softmax")(L.Flatten()(x)))
 
 
+def _embedding(low, high):
+    keras.utils.set_random_seed(0)
+    tokens, initializer = keras.Input((16,), dtype="int32"), keras.initializers.RandomUniform(low, high)
+    x = L.Embedding(500, 100, embeddings_initializer=initializer)(tokens)
+    return keras.Model(tokens, L.Dense(3)(L.GlobalAveragePooling1D()(x)))
+
+
+def _two_embeddings():
+    """What comes out of both is brought to one scale, which is not that of the first table."""
+    keras.utils.set_random_seed(0)
+    tokens = [keras.Input((16,), dtype="int32") for _ in range(2)]
+    wide = L.Embedding(500, 10, embeddings_initializer="ones")
+    x = L.Concatenate()([L.Embedding(500, 10)(tokens[0]), wide(tokens[1])])
+    return keras.Model(tokens, L.Dense(3)(L.GlobalAveragePooling1D()(x)))
+
+
+class _Product(L.Layer):
+    """A matrix for each of the first axis."""
+
+    def build(self, shape):
+        self.matrices = self.add_weight(shape=(shape[1], shape[3], 30), initializer="normal")
+
+    def call(self, x):
+        return keras.ops.matmul(x, self.matrices)
+
+
+def _product():
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((4, 10, 24)), _Product(), L.Flatten(), L.Dense(3)])
+
+
 MODELS = {
     "plain": _network,
     "silent channels": lambda: _network("pointwise"),
@@ -49,12 +80,23 @@ MODELS = {
     "a bias that outgrows its scale": lambda: _network("pointwise", part=1, value=1e6),
     "a layer that is used twice": _shared,
     "attention": _attention,
+    "a product of matrices": _product,
+    "an embedding": lambda: _embedding(-0.05, 0.05),
+    "an embedding above zero": lambda: _embedding(0.5, 2.0),
+    "an embedding below zero": lambda: _embedding(-3.0, -1.0),
+    "two embeddings that are joined": _two_embeddings,
+    "an embedding of zeros": lambda: _embedding(0.0, 0.0),
 }
 
 
 def _data(model):
     rng = np.random.default_rng(0)
-    return {one.name: rng.normal(size=(16, *one.shape[1:])).astype("float32") for one in model.inputs}
+    return {
+        one.name: rng.integers(0, 500, (4, *one.shape[1:])).astype("int32")
+        if one.dtype == "int32"
+        else rng.normal(size=(16, *one.shape[1:])).astype("float32")
+        for one in model.inputs
+    }
 
 
 @pytest.mark.parametrize("name", MODELS)

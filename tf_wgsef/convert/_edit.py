@@ -46,20 +46,22 @@ def drop_unused_buffers(model) -> None:
             buffer.data = None
 
 
-def make_integer(tensor, dtype: str, steps: np.ndarray, axis: int = 0) -> None:
-    """Makes a tensor one of integers around zero.
+def make_integer(tensor, dtype: str, steps: np.ndarray, axis: int = 0, zero_point: int = 0) -> None:
+    """Makes a tensor one of integers.
 
     Args:
         tensor: a ``TensorT``. It is changed.
         dtype: such as "int16".
         steps: what one step is worth: an array of one number, or one for each channel.
         axis: that of the channels.
+        zero_point: the integer that is zero.
     """
     from ai_edge_litert import schema_py_generated as schema
 
     tensor.type = getattr(schema.TensorType, dtype.upper())
     tensor.quantization = schema.QuantizationParametersT()
-    tensor.quantization.scale, tensor.quantization.zeroPoint = steps, np.zeros(len(steps), np.int64)
+    tensor.quantization.scale = steps
+    tensor.quantization.zeroPoint = np.full(len(steps), zero_point, np.int64)
     tensor.quantization.quantizedDimension = axis
 
 

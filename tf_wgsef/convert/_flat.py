@@ -6,6 +6,8 @@ from tf_wgsef.errors import ConversionError, InputError
 
 from ._signature import unique_names
 
+_PART = 1 << 20  # weights that are looked at at a time
+
 
 def flat_model(model):
     """Returns ``model`` with flat lists of inputs and outputs; layers and variables are shared.
@@ -90,8 +92,10 @@ def check_finite_weights(model) -> None:
         InputError: naming the variable.
     """
     for variable in model.variables:
-        value = np.asarray(variable.numpy())
-        if value.dtype.kind in "iub" or np.isfinite(value.astype(np.float64)).all():
+        value = np.asarray(variable.numpy()).reshape(-1)
+        parts = (value[start : start + _PART] for start in range(0, value.size, _PART))
+        # In double precision, since numpy has no bfloat16; part by part, since that is twice the size.
+        if value.dtype.kind in "iub" or all(np.isfinite(part.astype(np.float64)).all() for part in parts):
             continue
         raise InputError(
             f"Expected finite weights. Received: model={model.name!r}, whose variable "

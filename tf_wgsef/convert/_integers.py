@@ -58,12 +58,32 @@ def rounded(values: np.ndarray, factors: np.ndarray, dtype, limit: int) -> np.nd
         dtype: of the integers.
         limit: the largest one; its negative is the least.
     """
+
+    def scaled(part):
+        return values[part] * (factors if len(factors) == 1 else factors[part])
+
+    return _rounded(values, scaled, dtype, (-limit, limit))
+
+
+def rounded_around(values: np.ndarray, step: np.float32, zero_point: int) -> np.ndarray:
+    """Returns ``values / step + zero_point`` as int8; halves go away from zero.
+
+    Args:
+        values: floats.
+        step: what one step is worth.
+        zero_point: the integer that is zero.
+    """
+    return _rounded(values, lambda part: values[part] / np.float64(step) + zero_point, np.int8, (-128, 127))
+
+
+def _rounded(values, scaled, dtype, limits) -> np.ndarray:
+    """Returns ``scaled(part)`` of all parts of the values, rounded: some rows at a time, to save memory."""
     found = np.empty(values.shape, dtype)
     rows = max(1, _BLOCK // max(1, values[0].size))
     for start in range(0, len(values), rows):
         part = slice(start, start + rows)
-        scaled = values[part] * (factors if len(factors) == 1 else factors[part])
-        whole = np.trunc(scaled)
-        whole += np.copysign(np.abs(scaled - whole) >= 0.5, scaled)
-        found[part] = np.clip(whole, -limit, limit, out=whole)
+        exact = scaled(part)
+        whole = np.trunc(exact)
+        whole += np.copysign(np.abs(exact - whole) >= 0.5, exact)
+        found[part] = np.clip(whole, *limits, out=whole)
     return found
