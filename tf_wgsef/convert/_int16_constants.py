@@ -23,21 +23,21 @@ class Constants:
         self._made = {}
         self._separate()
 
-    def quantize_weights(self, operation, axis: int, seen: np.float32) -> None:
+    def quantize_weights(self, operation, source: int, weights: int, biases, *, axis: int, seen) -> None:
         """Makes the weights of an operation int8, and its bias int64.
 
         Args:
             operation: an ``OperatorT``.
+            source: number of the activation.
+            weights: number of the weights.
+            biases: number of the bias, if there is one; -1 is none as well.
             axis: of the weights: that of the channels.
             seen: what one step of the input would be worth by its own range; pooling keeps its input's scale.
         """
         from ai_edge_litert import schema_py_generated as schema
 
-        weights, *biases = (self._graph.tensors[number] for number in operation.inputs[1:] if number >= 0)
-        kernel, step = (
-            read_floats(self._model, weights).reshape(weights.shape),
-            self._scales[operation.inputs[0]],
-        )
+        weights, *biases = (self._graph.tensors[number] for number in (weights, *biases) if number >= 0)
+        kernel, step = read_floats(self._model, weights).reshape(weights.shape), self._scales[source]
         spread = weight_spread(kernel, axis)
         for bias in biases:
             spread = with_room_for_bias(spread, read_floats(self._model, bias), seen)

@@ -1,7 +1,7 @@
 """int16x8 files of large models: the float file first, then its quantization, which is done here.
 
 TensorFlow's converter holds the model, its float file and five copies of that at a time, and has no entrance
-for ranges found elsewhere. For networks of convolutions and dense layers the rules are few: int8 weights with
+for ranges found elsewhere. For most operations the rules are few: int8 weights with
 a scale per channel, int16 activations around zero, int64 biases. A file with any other operation is left to
 TensorFlow, and the tests hold the others against what TensorFlow makes.
 """
@@ -15,12 +15,46 @@ from ._int16_constants import Constants
 from ._integers import activation_scale
 from ._write_model import write_model
 
-_CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}  # which axis of the weights
-_PAIRS = {"ADD", "MUL"}  # of two activations, or of one and a constant
-_SAME_SCALE = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE"}
+# Where the activation and the weights are among the inputs, and which axis of the weights is the channels'.
+_CHANNELS = {
+    "CONV_2D": (0, 1, 0),
+    "DEPTHWISE_CONV_2D": (0, 1, 3),
+    "FULLY_CONNECTED": (0, 1, 0),
+    "TRANSPOSE_CONV": (2, 1, 0),
+}
+_PAIRS = {"ADD", "MUL", "SUB"}  # of two activations, or of one and a constant
+_TO_ONE_SCALE = {"CONCATENATION", "MAXIMUM", "MINIMUM", "PACK"}  # that of the output
+# Where the activation is whose scale the outputs keep.
+_SAME_SCALE = {
+    "AVERAGE_POOL_2D": 0,
+    "GATHER": 0,
+    "MAX_POOL_2D": 0,
+    "MIRROR_PAD": 0,
+    "PAD": 0,
+    "REDUCE_MAX": 0,
+    "RESHAPE": 0,
+    "RESIZE_BILINEAR": 0,
+    "REVERSE_V2": 0,
+    "SPLIT": 1,
+    "STRIDED_SLICE": 0,
+    "TILE": 0,
+    "TRANSPOSE": 0,
+    "UNPACK": 0,
+}
 _WITHIN_ONE = {"LOGISTIC", "SOFTMAX", "TANH"}
-_KINDS = {*_CHANNELS, *_PAIRS, *_SAME_SCALE, *_WITHIN_ONE, "CONCATENATION", "MEAN"}
-_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1}  # the others: 2
+_BY_RANGE = {"ABS", "BATCH_MATMUL", "EXP", "GELU", "LEAKY_RELU", "LOG", "MEAN", "RELU", "RELU6"}
+_KINDS = {*_CHANNELS, *_PAIRS, *_TO_ONE_SCALE, *_SAME_SCALE, *_WITHIN_ONE, *_BY_RANGE}
+_VERSIONS = {  # of the others: 2
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 4,
+    "RESHAPE": 1,
+    "RESIZE_BILINEAR": 3,
+    "REVERSE_V2": 3,
+    "TILE": 3,
+    "TRANSPOSE_CONV": 3,
+    "UNPACK": 1,
+}
 
 
 def fits_int16(graph) -> bool:
@@ -58,15 +92,20 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
     constants = Constants(model, scales)
     for operation, kind in steps:
         if kind in _CHANNELS:
-            seen = activation_scale(*ranges[operation.inputs[0]])
-            constants.quantize_weights(operation, _CHANNELS[kind], seen)
+            source, weights, axis = _CHANNELS[kind]
+            biases = operation.inputs[max(source, weights) + 1 :]
+            seen = activation_scale(*ranges[operation.inputs[source]])
+            taken = (operation.inputs[source], operation.inputs[weights], biases)
+            constants.quantize_weights(operation, *taken, axis=axis, seen=seen)
         elif kind in _PAIRS:
             constants.quantize_operands(operation)
+            if kind != "MUL":
+                operation.builtinOptions.potScaleInt16 = False  # any scale, not only powers of two
     drop_unused_buffers(model)
     for number, scale in scales.items():
         make_integer(graph.tensors[number], "int16", np.array([scale]))
     for operation, kind in steps:
-        if kind == "CONCATENATION":
+        if kind in _TO_ONE_SCALE:
             _bring_to_one_scale(model, operation, scales)
     if io == "float32":
         _float_ends(model)
@@ -74,34 +113,44 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
 
 
 def _fits(operation, tensors) -> bool:
-    if operation.kind not in _KINDS:
+    if operation.kind not in _KINDS or any(tensors[i].dtype != "float32" for i in operation.outputs):
         return False
-    given = [tensors[number] for number in operation.inputs if number >= 0]
-    stored = [one.stored > 0 for one in given]
-    if operation.kind in _PAIRS:
-        return not all(stored)
+    given = [None if number < 0 else tensors[number] for number in operation.inputs]
     if operation.kind in _CHANNELS:
-        floats = all(one.dtype == "float32" and not one.sparse for one in given)
-        return floats and not stored[0] and all(stored[1:])
-    return not any(stored) if operation.kind == "CONCATENATION" else not stored[0]
+        source, weights, _ = _CHANNELS[operation.kind]
+        constants = [given[weights], *given[max(source, weights) + 1 :]]
+        return _computed(given[source]) and all(one is None or _constant(one) for one in constants)
+    if operation.kind in _PAIRS:
+        return any(map(_computed, given)) and all(_computed(one) or _constant(one) for one in given)
+    if operation.kind in _SAME_SCALE:
+        return _computed(given.pop(_SAME_SCALE[operation.kind])) and all(one.stored for one in given)
+    return all(map(_computed, given)) or (operation.kind == "MEAN" and _computed(given[0]))
+
+
+def _computed(tensor) -> bool:
+    return tensor.dtype == "float32" and not tensor.stored
+
+
+def _constant(tensor) -> bool:
+    return tensor.dtype == "float32" and tensor.stored > 0 and not tensor.sparse
 
 
 def _scales(graph, steps, ranges) -> dict[int, np.float32]:
     """Returns the scale of each activation, by the number of its tensor."""
     scales = {number: activation_scale(*ranges[number]) for number in graph.inputs}
     for operation, kind in steps:
-        (number,) = operation.outputs
-        if kind in _SAME_SCALE:
-            scales[number] = scales[operation.inputs[0]]
-        elif kind in _WITHIN_ONE:
-            scales[number] = np.float32(2**-15)
-        else:
-            scales[number] = activation_scale(*ranges[number])
+        for number in operation.outputs:
+            if kind in _SAME_SCALE:
+                scales[number] = scales[operation.inputs[_SAME_SCALE[kind]]]
+            elif kind in _WITHIN_ONE:
+                scales[number] = np.float32(2**-15)
+            else:
+                scales[number] = activation_scale(*ranges[number])
     return scales
 
 
 def _bring_to_one_scale(model, operation, scales):
-    """Puts an operation before each input of a concatenation whose scale is not that of the output."""
+    """Puts an operation before each input whose scale is not that of the output."""
     graph, (output,) = model.subgraphs[0], operation.outputs
     before = next(i for i, other in enumerate(graph.operators) if other is operation)
     for position, number in enumerate(operation.inputs):
