@@ -4,7 +4,7 @@ import numpy as np
 
 
 def read_floats(model, tensor) -> np.ndarray | None:
-    """Returns a constant of floats, flat, or None if a tensor is none.
+    """Returns a constant of float32 or float16, flat, or None if a tensor is none.
 
     Args:
         model: a ``ModelT``.
@@ -12,10 +12,11 @@ def read_floats(model, tensor) -> np.ndarray | None:
     """
     from ai_edge_litert import schema_py_generated as schema
 
+    types = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
     data = model.buffers[tensor.buffer].data
-    if tensor.type != schema.TensorType.FLOAT32 or data is None or not len(data):
+    if tensor.type not in types or data is None or not len(data):
         return None
-    return np.asarray(data).view(np.float32)
+    return np.asarray(data).view(types[tensor.type])
 
 
 def add_buffer(model, values: np.ndarray) -> int:
@@ -65,7 +66,7 @@ def make_integer(tensor, dtype: str, steps: np.ndarray, axis: int = 0, zero_poin
     tensor.quantization.quantizedDimension = axis
 
 
-def make_operation(model, kind: str, source: int, target: int):
+def make_operation(model, kind: str, source: int, target: int, version: int = 2):
     """Returns an operation of one input, one output and no options.
 
     Args:
@@ -73,6 +74,7 @@ def make_operation(model, kind: str, source: int, target: int):
         kind: such as "QUANTIZE".
         source: number of the input tensor.
         target: that of the output.
+        version: of a kind that is new.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -81,7 +83,7 @@ def make_operation(model, kind: str, source: int, target: int):
     if number not in known:
         code = schema.OperatorCodeT()
         code.builtinCode = code.deprecatedBuiltinCode = number
-        code.version = 2
+        code.version = version
         model.operatorCodes.append(code)
         known.append(number)
     operation = schema.OperatorT()

@@ -2,8 +2,8 @@
 
 ``tf.compat.v1.lite.toco_convert`` hands the SavedModel over and returns what comes out.
 ``tf.lite.TFLiteConverter`` loads all variables before, and afterwards looks for doubled constants, in Python:
-twice the time for the same file, and 1.3 to 1.7 times the model's size more memory. It alone calibrates and
-stores zeros as such; and the other one is marked deprecated, so it stands in for a TensorFlow without that.
+twice the time for the same file, and 1.3 to 1.7 times the model's size more memory. It alone calibrates; and
+the other one is marked deprecated, so it stands in for a TensorFlow without that.
 
 ``from_concrete_functions`` on a Keras 3 model leaves the variables out of the file, which then answers NaN
 without any error; ``TFLiteConverter.from_keras_model`` is right, but neither fixes the batch nor lets us name
@@ -27,7 +27,7 @@ def convert_directly(folder, quantization, allow_flex=False) -> bytes | None:
     import tensorflow as tf
 
     enter = getattr(tf.compat.v1.lite, "toco_convert", None)
-    if enter is None or quantization.calibrated or quantization.sparse:
+    if enter is None or quantization.calibrated:
         return None
     # The flags that a TFLiteConverter of the same settings gives.
     return enter(
@@ -62,8 +62,7 @@ def make_converter(folder, quantization, samples, batch_size, allow_flex=False):
     # The metadata tells of the machine that converted; the same model shall give the same file.
     converter.exclude_conversion_metadata = True
     mode, operators = quantization.mode, tf.lite.OpsSet
-    optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY] if quantization.sparse else []
-    converter.optimizations = optimizations + ([tf.lite.Optimize.DEFAULT] if mode != "none" else [])
+    converter.optimizations = [] if mode == "none" else [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = _operators(allow_flex)
     if mode == "float16":
         converter.target_spec.supported_types = [tf.float16]

@@ -17,6 +17,7 @@ from ._options import Quantization
 from ._quiet import quiet
 from ._saved_model import save_model
 from ._schema import read_graph
+from ._sparse_encoding import compressed
 from ._two_steps import fits_two_steps, quantized, read_ranges, with_ranges
 
 
@@ -69,14 +70,13 @@ def _refused(name, error, printed) -> ConversionError:
 def _convert(flat, folder, quantization, samples, batch_size, allow_flex=False) -> bytes:
     give_back(flat)
     tflite = convert_directly(folder, quantization, allow_flex)
-    if tflite is not None:
-        return tflite
-    converter = make_converter(folder, quantization, samples, batch_size, allow_flex)
-    give_back(flat)  # the converter has loaded all variables, to look at names
-    if quantization.layers:
-        return convert_mixed(converter, flat, quantization)
-    tflite = converter.convert()
-    return tidied(tflite) if quantization.io == "int16" else tflite
+    if tflite is None:
+        converter = make_converter(folder, quantization, samples, batch_size, allow_flex)
+        give_back(flat)  # the converter has loaded all variables, to look at names
+        tflite = convert_mixed(converter, flat, quantization) if quantization.layers else converter.convert()
+    if quantization.io == "int16":
+        return tidied(tflite)
+    return compressed(tflite) if quantization.sparse else tflite
 
 
 def _convert_in_two_steps(flat, folder, quantization, samples, batch_size) -> bytes | None:
