@@ -112,7 +112,8 @@ def test_a_layer_of_zeros_is_left_alone():
 
 def test_weights_that_are_used_twice_are_stored_once():
     keras.utils.set_random_seed(0)
-    first, second, dense = keras.Input((64,)), keras.Input((64,)), L.Dense(64)
+    first, second = (keras.Input((64,), name=name) for name in ("first", "second"))
+    dense = L.Dense(64)
     model = keras.Model([first, second], L.Multiply()([dense(first), dense(second)]))
     rng = np.random.default_rng(0)
     dense.kernel.assign(dense.kernel * (rng.random((64, 64)) < 0.1))
