@@ -1,7 +1,7 @@
-"""Time of converting small models, and what looking for garbage among all objects of the process adds to it.
+"""Time of converting small models: by which entrance to TensorFlow's converter, and among which garbage.
 
-TensorFlow's converter collects garbage at each call. Both ways convert in turns, in one process that holds
-the given number of other objects besides; processor time, since other processes may run.
+A TFLiteConverter collects garbage at each call. All ways convert in turns, in one process that holds the
+given number of other objects besides; processor time, since other processes may run.
 
     python benchmarks/conversion_time.py --objects 0 1000000
 """
@@ -26,6 +26,25 @@ def convert_once(channels):
     return time.process_time() - start
 
 
+@contextlib.contextmanager
+def by_converter():
+    with mock.patch.object(_exporter, "convert_directly", lambda *arguments: None):
+        yield
+
+
+@contextlib.contextmanager
+def by_converter_among_all_objects():
+    with by_converter(), mock.patch.object(_exporter, "collecting_own_garbage", contextlib.nullcontext):
+        yield
+
+
+WAYS = {
+    "by a TFLiteConverter, garbage among all objects": by_converter_among_all_objects,
+    "by a TFLiteConverter, garbage among new ones": by_converter,
+    "directly": contextlib.nullcontext,
+}
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -34,18 +53,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=20, help="default: %(default)s")
     arguments = parser.parse_args()
     convert_once(3)  # imports
-    all_objects = mock.patch.object(_exporter, "collecting_own_garbage", contextlib.nullcontext)
     for count in arguments.objects:
         held = [[] for _ in range(count)]
-        times = {"among all objects": [], "among new ones": []}
+        times = {name: [] for name in WAYS}
         for number in range(arguments.rounds):
-            with all_objects:
-                times["among all objects"].append(convert_once(4 + number))
-            times["among new ones"].append(convert_once(4 + number))
-        slow, fast = map(statistics.median, times.values())
-        print(
-            f"{len(held):,} objects besides: {slow:.3f} s, {fast:.3f} s, ratio {slow / fast:.2f}", flush=True
-        )
+            for name, way in WAYS.items():
+                with way():
+                    times[name].append(convert_once(4 + number))
+        medians = {name: statistics.median(found) for name, found in times.items()}
+        for name, seconds in medians.items():
+            ratio = seconds / medians["directly"]
+            print(f"{len(held):,} objects besides, {name}: {seconds:.3f} s, ratio {ratio:.2f}", flush=True)
 
 
 if __name__ == "__main__":

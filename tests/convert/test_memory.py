@@ -40,9 +40,19 @@ def _values(count=40):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="VmHWM is Linux's")
-@pytest.mark.parametrize("quantization", ["int8", pytest.param("int16x8", marks=pytest.mark.slow)])
-def test_a_process_that_converts_holds_at_most_six_times_the_model(quantization):
-    command = [sys.executable, str(BENCHMARK), "--child", "small", quantization, "command"]
+@pytest.mark.parametrize(
+    ("quantization", "setting"),
+    [
+        ("int8", "library"),
+        *(
+            pytest.param(quantization, setting, marks=pytest.mark.slow)
+            for quantization in ("none", "int8", "int16x8")
+            for setting in ("library", "command")
+        ),
+    ],
+)
+def test_a_process_that_converts_holds_at_most_six_times_the_model(quantization, setting):
+    command = [sys.executable, str(BENCHMARK), "--child", "small", quantization, setting, "dense"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1])["times"] <= 6
 
