@@ -120,6 +120,7 @@ def convert(
     else:
         mode = str(quantization)
         proof = prove(flat, specs, content, arrays, labels, quantization=mode, tolerance=tolerance)
+        give_back(flat)  # the runtime's copy of the weights, before the bytes are copied into the result
     if proof.problem and not force:
         raise ConversionError(f"{proof.problem} With force=True it is returned all the same.")
     return TFLiteFile(content, _record(content, contents, quantization, asked, proof, stream))

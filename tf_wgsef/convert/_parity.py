@@ -1,6 +1,7 @@
 """The proof: the file on the LiteRT runtime against the Keras model, on the same inputs."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from tf_wgsef.errors import ConversionError, InputError
 from tf_wgsef.validation import check_positive_int
 
 from ._flat import call_flat, flat_model, output_names
+from ._memory import is_large
 from ._runtime import TFLiteRunner, several_outputs, share_right
 from ._samples import collect_samples, random_samples
 from ._signature import input_specs
@@ -163,9 +165,22 @@ def _compare(flat, specs, runner, arrays):
 
 def _call(flat, arrays):
     """Returns the outputs of the Keras model, computed in batches: all at once may not fit into memory."""
-    starts = range(0, len(arrays[0]), _BATCH)
-    parts = [call_flat(flat, [array[i : i + _BATCH] for array in arrays]) for i in starts]
+    size = _batch_size(flat)
+    starts = range(0, len(arrays[0]), size)
+    parts = [call_flat(flat, [array[i : i + size] for array in arrays]) for i in starts]
     return [np.concatenate([np.asarray(one) for one in output]) for output in zip(*parts, strict=True)]
+
+
+def _batch_size(flat) -> int:
+    """Returns for how many samples Keras, which holds all activations, takes no more than a large model."""
+    if not is_large(flat):
+        return _BATCH
+    from tf_wgsef.graph import build_channel_graph  # here, since reading a file needs no Keras
+
+    shapes = [shape for call in build_channel_graph(flat).calls for shape in call.output_shapes]
+    activations = sum(math.prod(size or 1 for size in shape[1:]) for shape in shapes)
+    weights = sum(math.prod(variable.shape) for variable in flat.variables)
+    return min(max(weights // max(activations, 1), 1), _BATCH)
 
 
 def _check_names(specs, names, runner):

@@ -4,9 +4,13 @@ It holds the model's variables: as constants in its graph they were copied over 
 size in memory against 7 (ConvNeXtBase).
 """
 
+import contextlib
+
 from tf_wgsef.errors import ConversionError
 
 from ._flat import output_names
+from ._fold import folded_values
+from ._memory import is_large
 
 SIGNATURE = "serving_default"
 
@@ -28,15 +32,18 @@ def save_model(flat, specs, folder, batch_size, loops):
     """
     import tensorflow as tf
 
-    serve = _serving_function(flat, specs, batch_size)
+    values = folded_values(flat) if is_large(flat) else ()
+    folded = [(variable, tf.Variable(value)) for variable, value in values]
+    serve = _serving_function(flat, specs, batch_size, folded)
     if not loops:
         _check_no_loop(flat, serve)
     module = tf.Module()
-    module.held = [variable.value for variable in flat.variables]
+    instead = {id(variable): value for variable, value in folded}
+    module.held = [instead.get(id(variable), variable.value) for variable in flat.variables]
     tf.saved_model.save(module, folder, signatures={SIGNATURE: serve})
 
 
-def _serving_function(flat, specs, batch_size):
+def _serving_function(flat, specs, batch_size, folded):
     """Returns the model as a ``tf.function`` with named inputs and outputs."""
     import keras
     import tensorflow as tf
@@ -44,7 +51,8 @@ def _serving_function(flat, specs, batch_size):
     names = output_names(flat)
 
     def serve(*inputs):
-        outputs = flat(list(inputs), training=False)
+        with keras.StatelessScope(state_mapping=folded) if folded else contextlib.nullcontext():
+            outputs = flat(list(inputs), training=False)
         # An identity apiece, so that one tensor may be two outputs, or an input an output.
         return {name: tf.identity(out) for name, out in zip(names, keras.tree.flatten(outputs), strict=True)}
 

@@ -114,7 +114,10 @@ def _interval(layer, known) -> tuple[float, float] | None:
 @register_rule(keras.layers.Softmax)
 @register_operation("Softmax", "LogSoftmax")
 class SoftmaxRule(LayerRule):
-    """Softmax over the channels keeps them all, and needs all if any is used; over others, it needs each."""
+    """Softmax over the channels keeps them all, and needs all if any is used; over others, it needs each.
+
+    Over ``n`` positions of one value, each is ``1 / n``: a constant gives another one.
+    """
 
     def tie(self, call: Call, inputs: list[np.ndarray], ties: Ties) -> list[np.ndarray]:
         if self.over_channels(call):
@@ -122,10 +125,22 @@ class SoftmaxRule(LayerRule):
         return [inputs[0]]
 
     def forward(self, call: Call, values: list[np.ndarray]) -> list[np.ndarray]:
-        return [np.full_like(values[0], LIVE)]
+        others = call.masked or call.extras or len(call.inputs) > 1  # masks
+        count = None if others or self.over_channels(call) else self.positions(call)
+        if count is None:
+            return [np.full_like(values[0], LIVE)]
+        share = -math.log(count) if type(call.layer).__name__ == "LogSoftmax" else 1 / count
+        return [np.where(np.isfinite(values[0]), share, LIVE)]
 
     def backward(self, call: Call, used: list[np.ndarray]) -> list[np.ndarray]:
         return [np.full_like(used[0], used[0].any()) if self.over_channels(call) else used[0]]
+
+    def positions(self, call: Call) -> int | None:
+        """Over how many positions the sum runs; None where that is not known or changes with the batch."""
+        shape = call.input_shapes[0]
+        axes = {axis % len(shape) for axis in keras.tree.flatten(call.layer.axis)}
+        sizes = [shape[axis] for axis in axes]
+        return None if 0 in axes or None in sizes else math.prod(sizes)
 
     def over_channels(self, call: Call) -> bool:
         """Whether the sum runs over the channels; without an axis it runs over everything."""
