@@ -113,6 +113,74 @@ def test_the_factors_that_are_left_are_exactly_one(epsilon, all_are_large):
     assert read_buffer(tflite, stored.buffer) == kernel.transpose(3, 0, 1, 2).tobytes()
 
 
+class _Transposed(L.Layer):
+    """The other half of a tied autoencoder."""
+
+    def __init__(self, dense):
+        super().__init__()
+        self.dense = dense
+
+    def call(self, x):
+        return keras.ops.matmul(x, keras.ops.transpose(self.dense.kernel))
+
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], self.dense.kernel.shape[0])
+
+
+class _Again(L.Layer):
+    """A layer that applies another one, which nobody sees."""
+
+    def __init__(self, dense):
+        super().__init__()
+        self.dense = dense
+
+    def call(self, x):
+        return self.dense(x)
+
+
+# What reads the kernel of a layer behind its batch normalization: it must not get the folded one.
+READERS = {
+    "a tied layer": lambda dense: _Transposed(dense),
+    "a layer with a layer inside": lambda dense: _Again(dense),
+    "a raw operation": lambda dense: lambda x: keras.ops.matmul(x, dense.kernel),
+    "a raw operation by keyword": lambda dense: lambda x: keras.ops.matmul(x1=x, x2=dense.kernel),
+    "a function": lambda dense: L.Lambda(lambda x: keras.ops.matmul(x, dense.kernel), output_shape=(6,)),
+    "an activation": lambda dense: L.Dense(6, activation=lambda x: keras.ops.matmul(x, dense.kernel)),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_kernels_that_something_else_reads_are_left_alone(name, all_are_large):
+    keras.utils.set_random_seed(0)
+    i, dense, norm = keras.Input((6,)), L.Dense(6), L.BatchNormalization()
+    model = keras.Model(i, READERS[name](dense)(norm(dense(i))))
+    norm.moving_variance.assign(np.full(6, 0.3))
+    assert not list(folded_values(flat_model(model)))
+    x = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")
+    record = tf_wgsef.convert(model, quantization="dynamic", calibration=x).record
+    assert record.parity.relative < 0.03
+
+
+class _Scale(L.Layer):
+    """A layer that cannot say how it was made."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.table = table
+
+    def call(self, x):
+        return x * self.table
+
+
+def test_a_model_whose_graph_cannot_be_read_is_converted_as_it_is(all_are_large):
+    keras.utils.set_random_seed(0)
+    i = keras.Input(IMAGE)
+    x = _Scale(np.arange(4, dtype="float32"))(L.BatchNormalization()(L.Conv2D(4, 3)(i)))
+    model = keras.Model(i, L.Dense(2)(L.Flatten()(x)))
+    assert not list(folded_values(flat_model(model)))
+    assert tf_wgsef.convert(model, calibration=_images()).record.parity.relative < 1e-5
+
+
 def test_lora_and_mixed_precision_are_left_alone(all_are_large):
     lora = keras.Sequential([keras.Input((8,)), L.Dense(6), L.BatchNormalization()])
     lora.layers[0].enable_lora(2)

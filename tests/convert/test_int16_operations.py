@@ -94,3 +94,14 @@ def test_unrolled_recurrence_computes_the_same(all_are_large):
     assert fits_int16(read_graph(tf_wgsef.convert(model)))
     record = tf_wgsef.convert(model, quantization="int16x8", calibration=x).record
     assert record.contents.integer_only and record.parity.relative < 0.01
+
+
+@pytest.mark.parametrize("io", ["int16", "float32"])
+def test_an_output_that_is_a_constant_is_left_to_tensorflow(io, all_are_large):
+    keras.utils.set_random_seed(0)
+    i = keras.Input((4,))
+    x = L.Dense(8)(i)
+    model = keras.Model(i, [x, ops.zeros_like(x) + 2.0])
+    data = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
+    record = tf_wgsef.convert(model, quantization="int16x8", calibration=data, io=io).record
+    assert record.parity.relative < 0.05

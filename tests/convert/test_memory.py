@@ -112,6 +112,16 @@ def test_layers_differ_in_two_steps_too(residual, all_are_large):
         tf_wgsef.convert(residual, quantization={"*": "int8", "nose": "float"}, calibration=_values())
 
 
+@pytest.mark.parametrize("layers", [{"*": "int8", "last": "float"}, {"*": "float", "first": "int8"}])
+def test_the_layer_that_makes_the_output_may_stay_in_float(layers, all_are_large):
+    keras.utils.set_random_seed(0)
+    stack = [L.Dense(8, activation="relu", name="first"), L.Dense(3, name="last")]
+    model = keras.Sequential([keras.Input((6,)), *stack])
+    x = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")
+    record = tf_wgsef.convert(model, quantization=layers, calibration=x).record
+    assert record.parity.relative < 0.05 and not record.contents.integer_only
+
+
 def test_bad_calibration_is_told_of_in_two_steps_too(residual, all_are_large):
     x = _values()
     x[30, 0, 0] = np.nan

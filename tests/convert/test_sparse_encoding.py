@@ -147,3 +147,27 @@ def test_rows_that_four_does_not_divide_are_whole(quantization):
     assert len(_tables(sparse)) == 1
     x = rng.normal(size=(20, 50)).astype("float32")
     np.testing.assert_allclose(predict(sparse, x), model(x), atol=2e-3 if quantization == "float16" else 1e-5)
+
+
+class _Tied(L.Layer):
+    """Looks tokens up in a table, and scores them with the same one."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=(200, 32), initializer="normal")
+
+    def call(self, tokens):
+        rows = keras.ops.take(self.table, tokens, axis=0)
+        return keras.ops.matmul(rows, keras.ops.transpose(self.table))
+
+
+@pytest.mark.parametrize("quantization", ["none", "float16"])
+def test_a_table_that_is_also_looked_up_is_left_alone(quantization):
+    """LiteRT unpacks it for its fast kernels only: what else reads it finds memory that nobody wrote."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,), dtype="int32"), _Tied()])
+    rng = np.random.default_rng(0)
+    table = model.layers[0].table
+    table.assign(table * (rng.random((200, 32)) < 0.1))
+    x = rng.integers(0, 200, (8, 5)).astype("int32")
+    sparse = tf_wgsef.convert(model, quantization=quantization, sparse=True, calibration=x)
+    np.testing.assert_allclose(predict(sparse, x), model(x), atol=1e-3 * np.ptp(model(x)))

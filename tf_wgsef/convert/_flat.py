@@ -31,6 +31,20 @@ def flat_model(model):
     return keras.Model(model.inputs, list(model.outputs), name=model.name)
 
 
+def channel_graph(flat):
+    """Returns the channel graph of a model, or None where it cannot be read: converting does not need it.
+
+    Args:
+        flat: a functional Keras model.
+    """
+    from tf_wgsef.graph import build_channel_graph  # here, since reading a file needs no Keras
+
+    try:
+        return build_channel_graph(flat)
+    except InputError:
+        return None
+
+
 def call_flat(flat, arrays) -> list:
     """Returns the outputs of ``flat`` for a batch, as a list even where there is only one.
 

@@ -9,18 +9,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ._flat import channel_graph
+
 
 def folded_values(flat) -> Iterator[tuple]:
     """Yields (variable, the value that it has with batch normalization folded).
 
-    A layer takes it over if nothing else reads what it computes, and both are used once.
+    A layer takes it over if nothing else reads what it computes, both are used once, and nothing in the model
+    can read their variables but they themselves.
 
     Args:
         flat: a functional Keras model. It is only read.
     """
-    from tf_wgsef.graph import build_channel_graph  # here, since reading a file needs no Keras
-
-    graph = build_channel_graph(flat)
+    graph = channel_graph(flat)
+    if graph is None or graph.barriers() or not all(map(_reads_its_own, graph.calls)):
+        return
     uses = collections.Counter(id(call.layer) for call in graph.calls)
     readers = collections.defaultdict(list)
     for call in graph.calls:
@@ -33,6 +36,16 @@ def folded_values(flat) -> Iterator[tuple]:
             pair = (call, behind[0])
             if all(uses[id(one.layer)] == 1 and one.times == 1 for one in pair) and _fits(*pair):
                 yield from _folded(call.layer, behind[0].layer)
+
+
+def _reads_its_own(call) -> bool:
+    """Whether an application is known to read no other layer's variables: others would get folded ones."""
+    import keras
+
+    code = (call.layer, getattr(call.layer, "activation", None))
+    origins = {getattr(one, "__module__", "keras").partition(".")[0] for one in code}
+    given = keras.tree.flatten(call.arguments)
+    return origins <= {"keras", "tf_wgsef"} and not any(isinstance(one, keras.Variable) for one in given)
 
 
 def _fits(call, behind) -> bool:

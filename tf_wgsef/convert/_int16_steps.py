@@ -67,7 +67,7 @@ def fits_int16(graph) -> bool:
     return (
         graph.subgraphs == 1
         and len(graph.operations) > 0
-        and all(graph.tensors[number].dtype == "float32" for number in ends)
+        and all(_computed(graph.tensors[number]) for number in ends)
         and all(_fits(operation, graph.tensors) for operation in graph.operations)
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 from tf_wgsef.errors import ConversionError, InputError
 from tf_wgsef.validation import check_positive_int
 
-from ._flat import call_flat, flat_model, output_names
+from ._flat import call_flat, channel_graph, flat_model, output_names
 from ._memory import is_large
 from ._runtime import TFLiteRunner, several_outputs, share_right
 from ._samples import collect_samples, random_samples
@@ -175,9 +175,10 @@ def _batch_size(flat) -> int:
     """Returns for how many samples Keras, which holds all activations, takes no more than a large model."""
     if not is_large(flat):
         return _BATCH
-    from tf_wgsef.graph import build_channel_graph  # here, since reading a file needs no Keras
-
-    shapes = [shape for call in build_channel_graph(flat).calls for shape in call.output_shapes]
+    graph = channel_graph(flat)
+    if graph is None:
+        return 1
+    shapes = [shape for call in graph.calls for shape in call.output_shapes]
     activations = sum(math.prod(size or 1 for size in shape[1:]) for shape in shapes)
     weights = sum(math.prod(variable.shape) for variable in flat.variables)
     return min(max(weights // max(activations, 1), 1), _BATCH)

@@ -78,20 +78,35 @@ def compressed(tflite: bytes) -> bytes:
 
 
 def _weights(graph, kinds) -> dict[int, list]:
-    """Returns the operations that take each tensor of weights: those that compute, or make float32 of it."""
+    """Returns the operations that take each tensor of weights: those that compute, or make float32 of it.
+
+    What anything else reads, too, is left out: LiteRT unpacks it for its fast kernels only.
+    """
     makers, users, found = {}, {}, {}
     for operation in graph.operators:
-        operation.inputs = [int(number) for number in operation.inputs]
-        makers |= {int(number): operation for number in operation.outputs}
+        operation.inputs = [int(number) for number in _listed(operation.inputs)]
+        makers |= {int(number): operation for number in _listed(operation.outputs)}
         for number in operation.inputs:
             users.setdefault(number, []).append(operation)
+    results = {int(number) for number in graph.outputs}
+
+    def is_weights(number):
+        return number not in results and all(
+            kinds[one.opcodeIndex] in _WEIGHTED and one.inputs.index(number) == 1 for one in users[number]
+        )
+
     for operation in graph.operators:
-        if kinds[operation.opcodeIndex] in _WEIGHTED:
-            number = operation.inputs[1]
-            if number in makers and kinds[makers[number].opcodeIndex] == "DEQUANTIZE":
-                number = makers[number].inputs[0]
-            found[number] = users[number]
+        if kinds[operation.opcodeIndex] in _WEIGHTED and is_weights(number := operation.inputs[1]):
+            maker = makers.get(number)
+            if maker is None:
+                found[number] = users[number]
+            elif kinds[maker.opcodeIndex] == "DEQUANTIZE" and len(users[maker.inputs[0]]) == 1:
+                found[maker.inputs[0]] = [maker]
     return found
+
+
+def _listed(numbers):
+    return () if numbers is None else numbers  # as the schema reads an empty list
 
 
 def _fits_blocks(values) -> bool:

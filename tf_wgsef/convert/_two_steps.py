@@ -69,10 +69,14 @@ def quantized(calibrated: bytes, integer_io: bool, floats=()) -> bytes:
     import tensorflow as tf
 
     debug = tf.lite.experimental
-    options = debug.QuantizationDebugOptions(fully_quantize=integer_io, denylisted_nodes=list(floats) or None)
+    options = debug.QuantizationDebugOptions(fully_quantize=integer_io)
     # It takes a model from a converter only, and tries it at once: a small one, in whose place ours is put.
     debugger = debug.QuantizationDebugger(converter=_small_converter(), debug_options=options)
     debugger.calibrated_model = calibrated
+    # Now only: an output of the small model may have a name that is on the list.
+    debugger.options = debug.QuantizationDebugOptions(
+        fully_quantize=integer_io, denylisted_nodes=list(floats) or None
+    )
     return debugger.get_nondebug_quantized_model()
 
 
