@@ -57,15 +57,19 @@ def quantize_weights(model, ranges: dict[int, tuple[float, float]], floats=()) -
     steps = []
     for operation in graph.operators:
         kind, output = kinds[operation.opcodeIndex], int(operation.outputs[0])
-        left = graph.tensors[output].name.decode() in floats
+        left = kind not in _MAKERS or graph.tensors[output].name.decode() in floats
         if kind == "GATHER" and _TO_ONE_SCALE.intersection(uses[output]):
             left = True  # what comes out gets another scale
-        stored = None if left or kind not in _MAKERS else _MAKERS[kind](model, operation, kind, ranges)
-        if stored is not None and len(uses[stored.number]) == 1:
-            steps.append(_store(model, stored))
+        if not left and len(uses[int(operation.inputs[_weights_position(kind)])]) == 1:
+            stored = _MAKERS[kind](model, operation, kind, ranges)
+            steps += [] if stored is None else [_store(model, stored)]
         steps.append(operation)
     graph.operators = steps
     drop_unused_buffers(model)
+
+
+def _weights_position(kind) -> int:
+    return 0 if kind == "GATHER" else 1
 
 
 def _of_channels(model, operation, kind, ranges) -> Stored | None:

@@ -59,9 +59,8 @@ def compressed(tflite: bytes) -> bytes:
             if values is None or not 0 < np.count_nonzero(values) <= (1 - _LEAST_ZEROS) * values.size:
                 continue  # a constant without any value would be none
             values = values.reshape(graph.tensors[number].shape)
-            blocks = _fits_blocks(values) and all(
-                kinds[one.opcodeIndex] == "FULLY_CONNECTED" and one.inputs.index(number) == 1 for one in users
-            )
+            of_dense_layers = all(kinds[one.opcodeIndex] == "FULLY_CONNECTED" for one in users)
+            blocks = of_dense_layers and _fits_blocks(values)
             smaller = _compress(values, blocks)
             if smaller.bytes >= values.nbytes:
                 continue
