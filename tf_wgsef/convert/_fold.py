@@ -77,6 +77,23 @@ def _layouts():
     }
 
 
+def _variances_of_one(count: int, epsilon: float) -> np.ndarray:
+    """Returns variances of which batch normalization makes factors of exactly 1, as computed here.
+
+    Where TensorFlow has AVX-512, its ``rsqrt(1)`` is 0.9999999 in full vectors, and 1 in what is left over.
+    """
+    import keras
+
+    one = np.float32(1)
+    below = np.nextafter(one, np.float32(0))
+    found = np.full(count, one - np.float32(epsilon), np.float32)
+    for total in (one, below, np.nextafter(below, np.float32(0)), np.nextafter(one, np.float32(2))):
+        variances = np.full(count, total - np.float32(epsilon), np.float32)
+        exact = keras.ops.rsqrt(keras.ops.convert_to_tensor(variances) + epsilon) == 1
+        found = np.where(keras.ops.convert_to_numpy(exact), variances, found)
+    return found
+
+
 def _folded(layer, norm):
     def read(variable, otherwise=None):
         return otherwise if variable is None else np.asarray(variable.numpy()).astype(np.float64)
@@ -89,5 +106,4 @@ def _folded(layer, norm):
     if norm.gamma is not None:
         yield norm.gamma, np.ones(factors.shape, np.float32)
     yield norm.moving_mean, (read(norm.moving_mean) * factors).astype(np.float32)
-    # In float32, too, 1 once epsilon is added.
-    yield norm.moving_variance, np.full(factors.shape, 1 - np.float32(norm.epsilon), np.float32)
+    yield norm.moving_variance, _variances_of_one(factors.size, norm.epsilon)
