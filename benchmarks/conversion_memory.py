@@ -18,7 +18,17 @@ import sys
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8", "int16x8")
 LAYERS = {"small": 7, "power": 8, "dense": 12}  # "power": just above 2²⁷ bytes
 TOKENS = 50_000
-MODELS = (*LAYERS, "conv", "leaky", "pointwise", "attention", "embedding", "MobileNetV2", "ResNet50")
+MODELS = (
+    *LAYERS,
+    "conv",
+    "leaky",
+    "clipped",
+    "pointwise",
+    "attention",
+    "embedding",
+    "MobileNetV2",
+    "ResNet50",
+)
 
 
 def build(name):
@@ -28,10 +38,12 @@ def build(name):
     layers = keras.layers
     if name in LAYERS:
         return keras.Sequential([keras.Input((2048,)), *[layers.Dense(2048) for _ in range(LAYERS[name])]])
-    if name in ("conv", "leaky"):  # without and with an operation between the convolutions
+    if name in ("conv", "leaky", "clipped"):  # without and with operations between the convolutions
         chain = [layers.Conv2D(512, 3, padding="same") for _ in range(20)]
         if name == "leaky":
             chain = [layer for one in chain for layer in (one, layers.LeakyReLU())]
+        if name == "clipped":
+            chain = [layer for one in chain for layer in (one, _clipped())]
         return keras.Sequential([keras.Input((4, 4, 512)), *chain, layers.GlobalAveragePooling2D()])
     if name == "pointwise":
         return _mostly_zero(
@@ -51,6 +63,14 @@ def build(name):
         table.embeddings.assign(_normal((TOKENS, 1024)))
         return keras.Model(inputs, layers.Dense(10)(x))
     return getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
+
+
+def _clipped():
+    """A layer of operations with no rule of TensorFlow's, or that LiteRT computes in float."""
+    import keras
+
+    ops = keras.ops
+    return keras.layers.Lambda(lambda x: ops.clip(x, -0.9, 0.8) - 0.01 * ops.sum(x, axis=-1, keepdims=True))
 
 
 def _normal(shape):

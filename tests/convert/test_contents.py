@@ -57,6 +57,8 @@ def test_contents_are_what_the_runtime_says(converted, name, quantization):
             assert (port.scale, port.zero_point) == pytest.approx(one["quantization"])
     assert sum(contents.sections.values()) == contents.bytes == len(tflite)
     assert contents.integer_only == (quantization in ("int8", "int16x8"))
+    assert contents.computes_with == ("integers" if quantization in ("int8", "int16x8") else "floats")
+    assert contents.to_dict()["integer_only"] == contents.integer_only
     assert contents.custom == ()
     json.dumps(contents.to_dict(), allow_nan=False)
 
@@ -279,3 +281,20 @@ def test_sizes_beyond_any_memory_have_no_arena():
     fields = {field.name: () for field in dataclasses.fields(Graph)}
     graph = Graph(**{**fields, "tensors": (huge,), "inputs": {"x": 0}, "outputs": {"y": 0}, "subgraphs": 1})
     assert estimate_arena(graph) is None
+
+
+def test_operations_in_float_between_integers_are_named():
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(4), layers.Activation("selu"), layers.ELU(), layers.Dense(2)]
+    )
+    x = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")
+    record = tf_wgsef.convert(model, quantization="int16x8", calibration=x).record
+    assert record.contents.computes_with == "both"
+    assert (
+        record.contents.float_operators["ELU"] == 1
+        and "FULLY_CONNECTED" not in record.contents.float_operators
+    )
+    assert "integers, and floats in " in record.report() and "1 ELU" in record.report()
+    assert record.to_dict()["contents"]["integer_only"] is False

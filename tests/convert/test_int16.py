@@ -1,17 +1,17 @@
-"""int16x8 files are what TensorFlow's converter makes by default, with less memory."""
+"""int16x8 files are what TensorFlow's converter makes by default, where LiteRT computes that rightly."""
 
 import keras
 import numpy as np
 import pytest
 
 import tf_wgsef
+from tests.convert import tensorflows
 from tests.convert.same import assert_same_files
-from tf_wgsef.convert import _entrances, _exporter, predict
-from tf_wgsef.convert._int16_steps import fits_int16
+from tf_wgsef.convert import predict, read_contents
 from tf_wgsef.convert._integers import rounded
 from tf_wgsef.convert._schema import read_graph
 
-L = keras.layers
+L, ops = keras.layers, keras.ops
 
 
 @pytest.fixture(scope="module")
@@ -43,34 +43,14 @@ def _images(count=20):
     return np.random.default_rng(0).normal(size=(count, 12, 12, 3)).astype("float32")
 
 
-def _through():
-    """Its input is an output too, so TensorFlow renames it twice."""
-    i = keras.Input((3,))
-    return keras.Model(i, [i, L.Dense(2)(i)])
-
-
-def test_calibrating_once_gives_the_same_file(network, monkeypatch):
-    through, x = _through(), np.eye(3)
-    cases = [(network, _images(), "int16"), (through, x, "int16"), (through, x, "float32")]
-
-    def convert():
-        return [tf_wgsef.convert(m, quantization="int16x8", calibration=x, io=io) for m, x, io in cases]
-
-    once = convert()
-    monkeypatch.setattr(_entrances, "calibrate_once", lambda converter: None)
-    monkeypatch.setattr(_exporter, "tidied", lambda tflite: tflite)
-    assert once == convert()
-
-
 @pytest.mark.parametrize("io", ["int16", "float32"])
-def test_two_steps_are_what_tensorflow_makes(network, io, in_two_steps_and_whole, monkeypatch):
-    options = {"quantization": "int16x8", "calibration": _images(), "io": io}
-    monkeypatch.setattr(_entrances, "calibrate_once", None)  # so TensorFlow's own way fails
-    steps, whole = in_two_steps_and_whole(network, **options)
-    assert_same_files(steps, whole)
-    assert steps.record.contents.integer_only == whole.record.contents.integer_only
+def test_the_file_is_what_tensorflow_makes(network, io):
+    ours = tf_wgsef.convert(network, quantization="int16x8", calibration=_images(), io=io)
+    whole = tensorflows.int16_file(network, _images(), io)
+    assert_same_files(ours, whole)
+    assert ours.record.contents.integer_only == read_contents(whole).integer_only
     for mine, theirs, true in zip(
-        predict(steps, _images()).values(),
+        predict(ours, _images()).values(),
         predict(whole, _images()).values(),
         network(_images()),
         strict=True,
@@ -79,7 +59,7 @@ def test_two_steps_are_what_tensorflow_makes(network, io, in_two_steps_and_whole
         np.testing.assert_allclose(mine, true, atol=2e-2 * np.ptp(theirs))
 
 
-def test_a_layer_that_is_used_twice_has_two_biases(all_are_large):
+def test_a_layer_that_is_used_twice_has_two_biases():
     keras.utils.set_random_seed(0)
     first, second = keras.Input((6,), name="first"), keras.Input((6,), name="second")
     shared = L.Dense(8, bias_initializer="normal")
@@ -92,17 +72,60 @@ def test_a_layer_that_is_used_twice_has_two_biases(all_are_large):
     np.testing.assert_allclose(predict(tflite, data), true, atol=2e-2 * np.ptp(true))
 
 
-def test_other_operations_are_left_to_tensorflow(all_are_large, monkeypatch):
-    i = keras.Input((3, 4))
-    summed = keras.Model(i, keras.ops.sum(L.Dense(2)(i), axis=1))
-    assert not fits_int16(read_graph(tf_wgsef.convert(summed)))
-    options = {"quantization": "int16x8", "calibration": np.eye(12).reshape(12, 3, 4), "force": True}
-    large = tf_wgsef.convert(summed, **options)
-    monkeypatch.undo()
-    assert large == tf_wgsef.convert(summed, **options)
+def _normalized(x):
+    """By a variance that differs between samples by a factor of ten thousand."""
+    return L.LayerNormalization(epsilon=1e-6)(x)
 
 
-def test_bad_calibration_is_told_of(network, all_are_large):
+class Branch(L.Layer):
+    """One of two branches, as the data has it, and here always the second."""
+
+    def call(self, x):
+        return ops.cond(ops.max(x) > 1e6, lambda: ops.abs(x), lambda: ops.sin(x))
+
+
+IN_FLOAT = {  # what TensorFlow does to each: refuses it, or LiteRT computes something else
+    "CONV_3D": lambda x: L.Conv3D(2, 2)(L.Reshape((4, 4, 4, 1))(x)),
+    "CUMSUM": lambda x: ops.cumsum(x, axis=1),
+    "DIV": lambda x: x / (1.0 + ops.abs(x)),
+    "ELU": L.ELU(),
+    "EXP": L.Activation("softplus"),
+    "HARD_SWISH": L.Activation("hard_swish"),
+    "IF": Branch(),
+    "LOG": L.Activation("mish"),
+    "LOG_SOFTMAX": L.Activation("log_softmax"),
+    "NEG": lambda x: -x,
+    "PADV2": lambda x: ops.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)), constant_values=0.5),
+    "PRELU": L.PReLU(alpha_initializer="normal"),
+    "RSQRT": _normalized,
+    "SQUARE": L.UnitNormalization(),
+    "SELECT": L.Activation("selu"),
+    "SQUARED_DIFFERENCE": lambda x: ops.var(x, axis=-1),
+    "SUM": lambda x: ops.sum(x, axis=(1, 2)),
+}
+
+
+@pytest.mark.parametrize("io", ["int16", "float32"])
+@pytest.mark.parametrize("name", IN_FLOAT)
+def test_what_has_no_right_integers_is_computed_in_float(name, io):
+    keras.utils.set_random_seed(0)
+    i = keras.Input((4, 4, 4))
+    x = IN_FLOAT[name](L.Conv2D(4, 1)(i))
+    model = keras.Model(i, L.Dense(3)(L.Flatten()(x)))
+    size = 10 ** np.random.default_rng(1).uniform(-1, 1, (64, 1, 1, 1))
+    images = (np.random.default_rng(0).normal(size=(64, 4, 4, 4)) * size).astype("float32")
+    tflite = tf_wgsef.convert(model, quantization="int16x8", calibration=images, io=io)
+    kinds = [one.kind for one in read_graph(tflite).operations]
+    assert name in kinds and "FULLY_CONNECTED" in kinds
+    contents = tflite.record.contents
+    assert not contents.integer_only
+    assert {port.dtype for port in (*contents.inputs, *contents.outputs)} == {io}
+    assert {one.dtype for one in contents.weights if one.operator == "FULLY_CONNECTED"} <= {"int8", "int64"}
+    true = model.predict(images, batch_size=1, verbose=0)
+    np.testing.assert_allclose(predict(tflite, images), true, atol=0.02 * np.ptp(true))
+
+
+def test_bad_calibration_is_told_of(network):
     x = _images(40)
     x[39, 0, 0] = np.nan  # among those that are read while the ranges are
     with pytest.raises(tf_wgsef.errors.InputError, match="calibration"):
@@ -113,3 +136,85 @@ def test_halves_are_rounded_away_from_zero():
     values = np.array([0.5, 1.5, -2.5, 0.49999997, 3e5, -3e5], np.float32)
     found = rounded(values, np.ones(1, np.float32), np.int16, 32767)
     assert found.tolist() == [1, 2, -3, 0, 32767, -32767]
+
+
+ENDS = {
+    "an input is an output": lambda i: [i, L.Dense(2)(i)],
+    "an output is taken further": lambda i: [(x := L.Dense(2)(i)), L.Dense(3)(x), ops.sin(x)],
+    "an output is there twice": lambda i: [(x := L.Dense(2)(i)), x],
+    "an output is a constant": lambda i: [(x := L.Dense(2)(i)), ops.zeros_like(x) + 2.0],
+    "an output is zero": lambda i: [(x := L.Dense(2)(i)), ops.zeros_like(x)],
+    "an output is no float": lambda i: [(x := L.Dense(2)(i)), ops.cast(10 * x, "int32")],
+    "an output is made in float": lambda i: ops.sin(i),
+    "nothing is computed": lambda i: i,
+    "nothing is in float": L.Dense(2),
+}
+
+
+@pytest.mark.parametrize("io", ["int16", "float32"])
+@pytest.mark.parametrize("name", ENDS)
+def test_inputs_and_outputs_keep_their_names_and_have_their_type(name, io):
+    keras.utils.set_random_seed(0)
+    i = keras.Input((6,), name="given")
+    model = keras.Model(i, ENDS[name](i))
+    x = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")
+    tflite = tf_wgsef.convert(model, quantization="int16x8", calibration=x, io=io)
+    contents, plain = tflite.record.contents, tf_wgsef.convert(model)
+    assert [one.name for one in contents.inputs] == ["given"]
+    types = {one.name: one.dtype.replace("float32", io) for one in plain.record.contents.outputs}
+    assert {one.name: one.dtype for one in contents.outputs} == types
+    found, true = predict(tflite, x), predict(plain, x)
+    for output in types if len(types) > 1 else ():
+        error = 1 if types[output] == "int32" else 0.01 * max(1.0, np.ptp(true[output]))
+        np.testing.assert_allclose(found[output], true[output], atol=error)
+    if len(types) == 1:
+        np.testing.assert_allclose(found, true, atol=0.01 * np.ptp(true))
+
+
+def test_an_embedding_is_int8_and_looked_up_by_integers():
+    keras.utils.set_random_seed(0)
+    i, table = keras.Input((8,), dtype="int32"), L.Embedding(500, 16)
+    x = L.LayerNormalization()(table(i) + table(ops.arange(8)))
+    model = keras.Model(i, L.Dense(3)(L.GlobalAveragePooling1D()(x)))
+    ids = np.random.default_rng(0).integers(0, 500, (64, 8)).astype("int32")
+    tflite = tf_wgsef.convert(model, quantization="int16x8", calibration=ids)
+    (stored,) = [one for one in tflite.record.contents.weights if one.operator == "GATHER"]
+    assert (stored.dtype, stored.bytes) == ("int8", 500 * 16)
+    assert tflite.record.contents.inputs[0].dtype == "int32"
+    true = model.predict(ids, verbose=0)
+    np.testing.assert_allclose(predict(tflite, ids), true, atol=0.02 * np.ptp(true))
+
+
+def test_unrolled_recurrence_computes_the_same():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5, 4)), L.LSTM(6, unroll=True), L.Dense(2)])
+    x = np.random.default_rng(0).normal(size=(40, 5, 4)).astype("float32")
+    record = tf_wgsef.convert(model, quantization="int16x8", calibration=x).record
+    assert record.contents.integer_only and record.parity.relative < 0.01
+
+
+def test_a_constant_that_integers_and_floats_share_is_both():
+    """The same tensor: an operand of an ADD of integers, and of a DIV."""
+    i = keras.Input((6,))
+    constant = np.arange(1, 7, dtype="float32").reshape(1, 6)
+    x = L.Dense(6)(i)
+    model = keras.Model(i, [x + constant, ops.sin(x) / constant])
+    x = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")
+    tflite = tf_wgsef.convert(model, quantization="int16x8", calibration=x)
+    true = predict(tf_wgsef.convert(model), x)
+    for name, mine in predict(tflite, x).items():
+        np.testing.assert_allclose(mine, true[name], atol=0.01 * np.ptp(true[name]))
+
+
+@pytest.mark.parametrize("least", [0.0, -1.0])
+def test_activations_may_be_next_to_nothing_below_a_fused_bound(least):
+    """As in the last layers of an untrained MobileNetV2: LiteRT wants the bound of 6 as an int32."""
+    keras.utils.set_random_seed(0)
+    i = keras.Input((4, 4, 3))
+    x = ops.clip(
+        L.Conv2D(8, 3, kernel_initializer="random_normal")(1e-5 * i), least, 6.0 if least == 0 else 1.0
+    )
+    model = keras.Model(i, L.Dense(2)(L.Flatten()(x)))
+    x = np.random.default_rng(0).normal(size=(40, 4, 4, 3)).astype("float32")
+    record = tf_wgsef.convert(model, quantization="int16x8", calibration=x).record
+    assert record.contents.integer_only and record.parity.relative < 0.02

@@ -13,6 +13,7 @@ from ._schema import Graph, Operation, Tensor, read_graph
 _FLOATS = ("float16", "float32", "float64", "bfloat16")
 # These only change the type of a tensor; what they change from or to is no arithmetic in float.
 _CASTS = ("QUANTIZE", "DEQUANTIZE")
+_NAMED = 6  # kinds that a line for people names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +69,9 @@ class FileContents:
         bytes: its size.
         sha256: its hash.
         operators: {kind: how often}, most frequent first.
+        float_operators: those of them that compute with floats, likewise.
         custom: operators that are no builtins, also inside loops and branches; names that start with Flex are
             TensorFlow's own, which LiteRT lacks.
-        integer_only: whether no operation computes with floats.
         inputs: of the signature.
         outputs: of the signature.
         weights: buffers of constants, largest first.
@@ -83,8 +84,8 @@ class FileContents:
     bytes: int
     sha256: str
     operators: dict[str, int]
+    float_operators: dict[str, int]
     custom: tuple[str, ...]
-    integer_only: bool
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     weights: tuple[Weights, ...]
@@ -93,13 +94,35 @@ class FileContents:
     metadata: dict | None
 
     @property
+    def integer_only(self) -> bool:
+        """Whether no operation computes with floats."""
+        return not self.float_operators
+
+    @property
+    def computes_with(self) -> str:
+        """What its operations compute with: integers, floats, or both."""
+        if self.integer_only:
+            return "integers"
+        computing = sum(count for kind, count in self.operators.items() if kind not in _CASTS)
+        return "floats" if sum(self.float_operators.values()) == computing else "both"
+
+    @property
+    def numbers(self) -> str:
+        """What it computes with, for people."""
+        if self.computes_with != "both":
+            return f"{self.computes_with} only"
+        named = [f"{count} {kind}" for kind, count in self.float_operators.items()]
+        more = [f"{len(named) - _NAMED} other kinds"] if len(named) > _NAMED else []
+        return f"integers, and floats in {', '.join(named[:_NAMED] + more)}"
+
+    @property
     def flex(self) -> tuple[str, ...]:
         """TensorFlow's own operators, such as ``FlexMatrixDeterminant``: only the Flex delegate runs them."""
         return tuple(name for name in self.custom if name.startswith("Flex"))
 
     def to_dict(self) -> dict:
         """Returns the contents as JSON types."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"integer_only": self.integer_only}
 
 
 def read_contents(tflite) -> FileContents:
@@ -120,13 +143,14 @@ def read_contents(tflite) -> FileContents:
     weights = _weights(graph)
     stored = sum(one.bytes for one in weights)
     told = sum(graph.buffers[number] for number in graph.metadata.values())
-    counts = collections.Counter(operation.kind for operation in graph.operations)
+    counts = collections.Counter(one.kind for one in graph.operations)
+    floats = collections.Counter(one.kind for one in graph.operations if _computes_in_float(one, graph))
     return FileContents(
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         operators=dict(counts.most_common()),
+        float_operators=dict(floats.most_common()),
         custom=graph.custom,
-        integer_only=not any(_computes_in_float(one, graph) for one in graph.operations),
         inputs=tuple(_port(name, graph.tensors[i]) for name, i in graph.inputs.items()),
         outputs=tuple(_port(name, graph.tensors[i]) for name, i in graph.outputs.items()),
         weights=weights,

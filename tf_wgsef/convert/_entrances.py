@@ -10,7 +10,6 @@ without any error; ``TFLiteConverter.from_keras_model`` is right, but neither fi
 outputs.
 """
 
-from ._int16 import calibrate_once
 from ._saved_model import SIGNATURE
 
 
@@ -69,13 +68,7 @@ def make_converter(folder, quantization, samples, batch_size, allow_flex=False):
     if quantization.calibrated:
         converter.representative_dataset = lambda: samples.batches(batch_size)
         # Integer kernels only. What has none is an error, but for NEG, which stays in float: see the record.
-        converter.target_spec.supported_ops = [
-            operators.TFLITE_BUILTINS_INT8
-            if mode == "int8"
-            else operators.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        ]
-        if mode == "int16x8":
-            calibrate_once(converter)
+        converter.target_spec.supported_ops = [operators.TFLITE_BUILTINS_INT8]
         if quantization.io != "float32":
             converter.inference_input_type = tf.dtypes.as_dtype(quantization.io)
             converter.inference_output_type = tf.dtypes.as_dtype(quantization.io)

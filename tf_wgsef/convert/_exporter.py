@@ -9,8 +9,7 @@ from tf_wgsef.errors import ConversionError, WGSEFError
 
 from ._entrances import convert_directly, make_converter
 from ._flex import flex_refused
-from ._int16 import tidied
-from ._int16_steps import fits_int16, int16_file
+from ._int16 import int16_file
 from ._memory import collecting_own_garbage, give_back, is_large
 from ._mixed import check_patterns, convert_mixed, float_operations
 from ._options import Quantization
@@ -46,7 +45,9 @@ def export_tflite(
         try:
             with tempfile.TemporaryDirectory(prefix="tf_wgsef_") as folder:
                 save_model(flat, specs, folder, batch_size, loops=not quantization.calibrated)
-                if quantization.calibrated and (in_two_steps or is_large(flat)):
+                if quantization.mode == "int16x8":
+                    return _convert_to_int16(flat, folder, quantization, samples, batch_size)
+                if quantization.mode == "int8" and (in_two_steps or is_large(flat)):
                     tflite = _convert_in_two_steps(flat, folder, quantization, samples, batch_size)
                     if tflite is not None:
                         return tflite
@@ -74,25 +75,31 @@ def _convert(flat, folder, quantization, samples, batch_size, allow_flex=False) 
         converter = make_converter(folder, quantization, samples, batch_size, allow_flex)
         give_back(flat)  # the converter has loaded all variables, to look at names
         tflite = convert_mixed(converter, flat, quantization) if quantization.layers else converter.convert()
-    if quantization.io == "int16":
-        return tidied(tflite)
     return compressed(tflite) if quantization.sparse else tflite
 
 
+def _convert_to_int16(flat, folder, quantization, samples, batch_size) -> bytes:
+    tflite = _convert_to_floats(flat, folder, batch_size)
+    ranges = read_ranges(tflite, samples.batches(batch_size))
+    give_back(flat)
+    return int16_file(tflite, ranges, quantization.io)
+
+
 def _convert_in_two_steps(flat, folder, quantization, samples, batch_size) -> bytes | None:
-    """Returns the file, or None if it cannot be made of the float file."""
-    tflite = _convert(flat, folder, Quantization("none", "float32"), None, batch_size)
-    fits = fits_int16 if quantization.mode == "int16x8" else fits_two_steps
-    if not fits(read_graph(tflite)):
+    """Returns the int8 file, or None if it cannot be made of the float file."""
+    tflite = _convert_to_floats(flat, folder, batch_size)
+    if not fits_two_steps(read_graph(tflite)):
         return None
     ranges = read_ranges(tflite, samples.batches(batch_size))
     give_back(flat)
-    if quantization.mode == "int16x8":
-        return int16_file(tflite, ranges, quantization.io)
     floats = float_operations(tflite, flat, quantization) if quantization.layers else ()
     tflite = with_ranges(tflite, ranges, floats)  # in place of the float file, which is as large as the model
     give_back(flat)
     return quantized(tflite, quantization.io != "float32", floats)
+
+
+def _convert_to_floats(flat, folder, batch_size) -> bytes:
+    return _convert(flat, folder, Quantization("none", "float32"), None, batch_size)
 
 
 def _reason(error, printed):

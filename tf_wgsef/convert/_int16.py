@@ -1,38 +1,117 @@
-"""int16x8 files without TensorFlow's second calibration.
+"""int16x8 files: the float file first, then its quantization, which is done here.
 
-With ``experimental_new_quantizer``, its default, TensorFlow's converter calibrates twice for int16x8: it
-writes the ranges into a file, at the price of five copies, and then does not use it. Without it that is left
-out. The file is the same, but for what ``tidied`` takes away.
+TensorFlow's converter holds the model, its float file and five copies of that at a time, refuses operations
+for which it has no rule, such as those of layer normalization, and quantizes some that LiteRT then computes
+wrongly (SUM). For most operations the rules are few: int8 weights with a scale per channel, int16 activations
+around zero, int64 biases; the tests hold them against what TensorFlow makes. The others stay in float.
 """
 
+import copy
+
+import numpy as np
+
+from ._edit import drop_unused_buffers, kinds_of, make_integer, make_operation
+from ._int16_borders import set_borders
+from ._int16_constants import Constants
+from ._int16_kinds import CHANNELS, SAME_SCALE, TO_ONE_SCALE, VERSIONS, WITHIN_ONE, types_of
+from ._integers import activation_scale
+from ._schema import read_graph
 from ._write_model import write_model
 
 
-def calibrate_once(converter) -> None:
-    """Sets a ``TFLiteConverter`` for int16x8 up so that it reads the calibration once."""
-    converter.experimental_new_quantizer = False
-
-
-def tidied(tflite: bytes) -> bytes:
-    """Returns a file with inputs and outputs of int16 as TensorFlow's default way names them.
-
-    Without the new quantizer they are float at first, each with an operation that quantizes; when TensorFlow
-    takes those away, the names that it gave to make room for them stay, and so does the operations' entry in
-    the file's list.
+def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -> bytes:
+    """Returns the int16x8 file.
 
     Args:
-        tflite: the file.
+        tflite: the float file.
+        ranges: the least and the largest value of each activation of its main graph, by the number of its
+            tensor.
+        io: "int16" or "float32".
     """
     from ai_edge_litert import schema_py_generated as schema
 
+    types = types_of(read_graph(tflite))
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
-    used = sorted({one.opcodeIndex for graph in model.subgraphs for one in graph.operators or []})
-    model.operatorCodes = [model.operatorCodes[index] for index in used]
-    for graph in model.subgraphs:
-        for operation in graph.operators or []:
-            operation.opcodeIndex = used.index(operation.opcodeIndex)
-        for number in (*graph.inputs, *graph.outputs):  # an input that is an output was renamed twice
-            tensor = graph.tensors[number]
-            if tensor.type == schema.TensorType.INT16:
-                tensor.name = tensor.name.removesuffix(b"_int16")
+    graph, kinds = model.subgraphs[0], kinds_of(model)
+    typed = list(zip(graph.operators, types, strict=True))
+    steps = [(one, kinds[one.opcodeIndex]) for one, dtype in typed if dtype == "int16"]
+    lookups = [one for one, dtype in typed if dtype == "int8"]
+    ours = [*(one for one, _ in steps), *lookups]
+    _set_versions(model, kinds, ours)
+    sources = set_borders(model, types, io)
+    given = {number: activation_scale(*ranges[source]) for number, source in sources.items()}
+    scales = _scales(steps, given, ranges)
+    constants = Constants(model, ours, scales)
+    for operation in lookups:
+        constants.quantize_table(operation.inputs[0], operation.outputs[0])
+    for operation, kind in steps:
+        if kind in CHANNELS:
+            source, weights, axis = CHANNELS[kind]
+            biases = operation.inputs[max(source, weights) + 1 :]
+            source, weights = operation.inputs[source], operation.inputs[weights]
+            seen = activation_scale(*ranges[sources.get(source, source)])
+            constants.quantize_weights(operation, source, weights, biases, axis=axis, seen=seen)
+        else:
+            to_one = kind in TO_ONE_SCALE
+            constants.quantize_operands(operation, scales[operation.outputs[0]] if to_one else None)
+        if kind in ("ADD", "SUB"):
+            operation.builtinOptions.potScaleInt16 = False  # any scale, not only powers of two
+    if io == "int16":
+        constants.quantize_outputs()
+    drop_unused_buffers(model)
+    for number, scale in scales.items():
+        make_integer(graph.tensors[number], "int16", np.array([scale]))
+    for operation, kind in steps:
+        if kind in TO_ONE_SCALE:
+            _bring_to_one_scale(model, operation, scales)
     return write_model(model)
+
+
+def _set_versions(model, kinds, operations) -> None:
+    """Lets the entries of a file's list of operations say since when they take integers."""
+    for number in {operation.opcodeIndex for operation in operations}:
+        code = model.operatorCodes[number]
+        code.version = max(code.version, VERSIONS.get(kinds[number], 2))
+
+
+def _scales(steps, given, ranges) -> dict[int, np.float32]:
+    """Returns the scale of each activation that is computed in int16, by the number of its tensor."""
+    scales = dict(given)
+    for operation, kind in steps:
+        for number in operation.outputs:
+            if kind in SAME_SCALE:
+                scales[number] = scales[operation.inputs[SAME_SCALE[kind]]]
+            elif kind in WITHIN_ONE:
+                scales[number] = np.float32(2**-15)
+            else:
+                scales[number] = max(activation_scale(*ranges[number]), _least_scale(operation))
+    return scales
+
+
+def _least_scale(operation) -> np.float32:
+    """Returns the least scale that LiteRT takes: a bound of 6 or 1 in such steps must be an int32."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = schema.ActivationFunctionType
+    fused = getattr(operation.builtinOptions, "fusedActivationFunction", kinds.NONE)
+    return np.float32(2**-28 if fused in (kinds.RELU6, kinds.RELU_N1_TO_1) else 0)
+
+
+def _bring_to_one_scale(model, operation, scales):
+    """Puts an operation before each input whose scale is not that of the output."""
+    graph, (output,) = model.subgraphs[0], operation.outputs
+    before = next(i for i, other in enumerate(graph.operators) if other is operation)
+    for position, number in enumerate(operation.inputs):
+        if scales.get(number, scales[output]) != scales[output]:
+            operation.inputs[position] = _copy(graph, number)
+            one = graph.tensors[operation.inputs[position]]
+            one.name, one.quantization = one.name + b"_requantized", graph.tensors[output].quantization
+            graph.operators.insert(
+                before, make_operation(model, "QUANTIZE", number, operation.inputs[position])
+            )
+
+
+def _copy(graph, number) -> int:
+    """Returns the number of a new tensor, a copy."""
+    graph.tensors.append(copy.copy(graph.tensors[number]))
+    return len(graph.tensors) - 1

@@ -14,14 +14,15 @@ class Constants:
 
     Args:
         model: the file, a ``ModelT`` of the generated schema. It is changed.
+        operations: those that compute with integers.
         scales: what one step of each activation is worth, by the number of its tensor.
     """
 
-    def __init__(self, model, scales: dict[int, np.float32]):
+    def __init__(self, model, operations, scales: dict[int, np.float32]):
         self._model, self._scales = model, scales
         self._graph = model.subgraphs[0]
         self._made = {}
-        self._separate()
+        self._separate(operations)
 
     def quantize_weights(self, operation, source: int, weights: int, biases, *, axis: int, seen) -> None:
         """Makes the weights of an operation int8, and its bias int64.
@@ -50,31 +51,64 @@ class Constants:
         if hasattr(operation.builtinOptions, "quantizedBiasType"):
             operation.builtinOptions.quantizedBiasType = schema.TensorType.INT64
 
-    def quantize_operands(self, operation) -> None:
-        """Makes what an operation adds or multiplies with int16, where that is no activation.
+    def quantize_operands(self, operation, step: np.float32 | None = None) -> None:
+        """Makes what an operation adds, multiplies or compares with int16, where that is no activation.
 
         Args:
             operation: an ``OperatorT``.
+            step: what one step is to be worth; by default what the values need.
         """
-        for number in operation.inputs:
-            if number not in self._scales:
-                operand = self._graph.tensors[number]
-                values = read_floats(self._model, operand)
-                step = np.array([activation_scale(values.min(), values.max())])
-                self._put(operand, rounded(values, inverse(step), np.int16, 32767), step)
+        for number in self._floats(operation.inputs):
+            self.quantize(number, step)
 
-    def _separate(self):
-        """Gives each use of floats a tensor of its own: the scale of a bias depends on the use."""
+    def quantize_outputs(self) -> None:
+        """Makes outputs of the file that are constants int16."""
+        for number in self._floats(self._graph.outputs):
+            self.quantize(number)
+
+    def quantize(self, number: int, step: np.float32 | None = None) -> None:
+        """Makes a constant int16.
+
+        Args:
+            number: of the tensor.
+            step: what one step is to be worth; by default what the values need.
+        """
+        values = read_floats(self._model, self._graph.tensors[number])
+        if step is None:
+            step = activation_scale(values.min(), values.max()) or activation_scale(0, 1)
+        steps = np.array([step])
+        self._put(self._graph.tensors[number], rounded(values, inverse(steps), np.int16, 32767), steps)
+
+    def quantize_table(self, table: int, rows: int) -> None:
+        """Makes a table and the rows that are looked up in it int8.
+
+        Args:
+            table: number of the constant.
+            rows: number of the output.
+        """
+        table, rows = self._graph.tensors[table], self._graph.tensors[rows]
+        values = read_floats(self._model, table)
+        spread = max(-values.min(), values.max()) or np.float32(1)
+        steps = np.array([spread / np.float32(127)])
+        self._put(table, rounded(values, inverse(steps), np.int8, 127), steps)
+        make_integer(rows, "int8", steps)
+
+    def _floats(self, numbers) -> list[int]:
+        """Returns those of constants that are still floats."""
         from ai_edge_litert import schema_py_generated as schema
 
-        tensors, seen = self._graph.tensors, set()
-        for operation in self._graph.operators:
-            operation.inputs = [int(number) for number in operation.inputs]  # as read, they are read-only
-            for position, number in enumerate(operation.inputs):
-                if number < 0 or number in self._scales or tensors[number].type != schema.TensorType.FLOAT32:
-                    continue
+        floats, tensors = schema.TensorType.FLOAT32, self._graph.tensors
+        given = [number for number in numbers if number >= 0 and number not in self._scales]
+        return [number for number in given if tensors[number].type == floats]
+
+    def _separate(self, operations):
+        """Gives each use of floats a tensor of its own: the scale of a bias depends on the use."""
+        ours, tensors = {id(one) for one in operations}, self._graph.tensors
+        seen = {int(n) for one in self._graph.operators if id(one) not in ours for n in one.inputs}
+        for operation in operations:
+            for number in self._floats(operation.inputs):
                 if number in seen:
-                    operation.inputs[position] = len(tensors)
+                    operation.inputs[operation.inputs.index(number)] = len(tensors)
                     tensors.append(copy.copy(tensors[number]))
                 seen.add(number)
 

@@ -38,15 +38,14 @@ class ConversionRecord:
 
     def to_dict(self) -> dict:
         """Returns the record as JSON types."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"contents": self.contents.to_dict()}
 
     def report(self) -> str:
         """Returns a few lines for people."""
         contents = self.contents
-        numbers = "integers only" if contents.integer_only else "floats, at least in part"
         operators = ", ".join(f"{count} {kind}" for kind, count in contents.operators.items())
         lines = [
-            f"{contents.bytes:,} bytes ({contents.sections['weights']:,} of weights), {numbers}",
+            f"{contents.bytes:,} bytes ({contents.sections['weights']:,} of weights), {contents.numbers}",
             f"operators: {operators}",
             *(f"input {one}" for one in contents.inputs),
             *(f"output {one}" for one in contents.outputs),

@@ -71,7 +71,7 @@ class Deployment:
             table.add_row(
                 name,
                 f"{len(file):,}",
-                "integers" if record.contents.integer_only else "floats",
+                record.contents.computes_with,
                 f"{record.parity.relative:.2g} of the range",
                 _percent(record.parity.top1_agreement),
                 _percent(record.accuracy),

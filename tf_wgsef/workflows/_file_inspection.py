@@ -36,11 +36,10 @@ def contents_view(contents: FileContents) -> Group:
     Args:
         contents: from ``inspect_file``.
     """
-    numbers = "integers only" if contents.integer_only else "floats, at least in part"
     arena = "unknown" if contents.arena_bytes is None else f"{contents.arena_bytes:,} bytes at least"
     sections = ", ".join(f"{size:,} {name}" for name, size in contents.sections.items())
     lines = [
-        f"{contents.bytes:,} bytes ({sections}); computes with {numbers}",
+        f"{contents.bytes:,} bytes ({sections}); computes with {contents.numbers}",
         f"sha256 {contents.sha256}",
         *(f"input {one}" for one in contents.inputs),
         *(f"output {one}" for one in contents.outputs),
