@@ -1,7 +1,6 @@
 """Toy models, a trained one, and their conversions, each made once for the folder."""
 
 import functools
-import gc
 
 import numpy as np
 import pytest
@@ -15,14 +14,8 @@ MODES = ("none", "float16", "dynamic", "int8", "int16x8")
 
 @pytest.fixture
 def all_are_large(monkeypatch):
-    """Every model is converted as a large one is: in two steps where that goes.
-
-    Garbage is collected then at each step, which takes seconds where hundreds of tests have left objects.
-    """
+    """Every model is converted as a large one is: in two steps where that goes."""
     monkeypatch.setattr(_memory, "LARGE", 0)
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

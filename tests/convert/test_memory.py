@@ -164,8 +164,14 @@ def _small():
     return keras.Sequential([keras.Input((4,)), L.Dense(2)])
 
 
+@pytest.fixture
+def nothing_frozen():
+    """As in a process that leaves Python's collector alone."""
+    gc.unfreeze()
+
+
 @pytest.mark.parametrize(("quantization", "times"), [("none", 1), ("int8", 2)])
-def test_a_small_conversion_looks_at_new_objects_only(monkeypatch, quantization, times):
+def test_a_small_conversion_looks_at_new_objects_only(monkeypatch, nothing_frozen, quantization, times):
     looked_at, collect = [], gc.collect
     monkeypatch.setattr(gc, "collect", lambda *of: (looked_at.append(len(gc.get_objects())), collect(*of))[1])
     held = [[] for _ in range(400_000)]
@@ -176,7 +182,7 @@ def test_a_small_conversion_looks_at_new_objects_only(monkeypatch, quantization,
     assert gc.get_freeze_count() == 0
 
 
-def test_what_a_conversion_leaves_is_collected(monkeypatch):
+def test_what_a_conversion_leaves_is_collected(monkeypatch, nothing_frozen):
     left, real = [], _exporter._convert
 
     def convert(*arguments):
