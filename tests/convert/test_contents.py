@@ -298,3 +298,17 @@ def test_operations_in_float_between_integers_are_named():
     )
     assert "integers, and floats in " in record.report() and "1 ELU" in record.report()
     assert record.to_dict()["contents"]["integer_only"] is False
+
+
+def test_the_report_says_what_int8_harms_and_what_to_do():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.LayerNormalization(epsilon=1e-6)])
+    size = 10 ** np.random.default_rng(1).uniform(-2, 1, (64, 1))
+    x = (np.random.default_rng(0).normal(size=(64, 6)) * size).astype("float32")
+    int8, int16 = (
+        tf_wgsef.convert(model, quantization=q, calibration=x, force=True) for q in ("int8", "int16x8")
+    )
+    assert int8.record.parity.relative > 0.05 > int16.record.parity.relative
+    assert int8.record.harmed == ("RSQRT",) and int16.record.harmed == ()
+    assert "int8 can lose what RSQRT give" in int8.report() and 'quantization="int16x8"' in int8.report()
+    assert "int8 can lose" not in int16.report()

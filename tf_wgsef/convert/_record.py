@@ -6,6 +6,10 @@ from ._contents import FileContents
 from ._parity import Parity
 from ._sparse import SparseLayer
 
+# What these give is of very different sizes, of which 256 steps of one size lose the small ones.
+_HARMED = ("RSQRT", "SQRT", "EXP", "LOG", "DIV")
+_FAR = 0.05  # of the output range: more than rounding explains
+
 
 @dataclasses.dataclass(frozen=True)
 class ConversionRecord:
@@ -36,6 +40,14 @@ class ConversionRecord:
     calibrated_on: tuple[int, int | None] | None = None
     history: tuple[dict, ...] = ()
 
+    @property
+    def harmed(self) -> tuple[str, ...]:
+        """Operators that explain why an int8 file is far from the model; empty where it is not."""
+        if self.quantization != "int8" or self.parity is None or self.parity.relative <= _FAR:
+            return ()
+        kinds, floats = self.contents.operators, self.contents.float_operators
+        return tuple(kind for kind in _HARMED if kinds.get(kind, 0) > floats.get(kind, 0))
+
     def to_dict(self) -> dict:
         """Returns the record as JSON types."""
         return dataclasses.asdict(self) | {"contents": self.contents.to_dict()}
@@ -61,6 +73,12 @@ class ConversionRecord:
         if self.history:
             last = ", ".join(f"{name} {value:.4g}" for name, value in self.history[-1].items())
             lines.append(f"trained on in int8 for {len(self.history)} epochs: {last}")
+        if self.harmed:
+            lines.append(
+                f"int8 can lose what {', '.join(self.harmed)} give: values of very different sizes. "
+                f'quantization="int16x8" computes them in float, "dynamic" all activations, and '
+                f'{{"*": "int8", "norm*": "float"}} the layers that you name'
+            )
         lines += [str(layer) for layer in self.sparse_layers]
         if self.problem:
             lines.append(f"FORCED although: {self.problem}")
