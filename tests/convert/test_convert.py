@@ -201,6 +201,46 @@ def test_bad_input_is_one_clear_line(build, options, message):
     assert "\n" not in str(caught.value)
 
 
+def _stateful(wrap=lambda layer: layer):
+    layers = [keras.Input(batch_shape=(1, 5, 3)), wrap(keras.layers.GRU(4, stateful=True, name="keeps"))]
+    return keras.Sequential([*layers, keras.layers.Dense(2)], name="inner")
+
+
+STATEFUL = {
+    "keeps": _stateful,
+    "inner/keeps": lambda: keras.Sequential([keras.Input(batch_shape=(1, 5, 3)), _stateful()]),
+    "both": lambda: _stateful(lambda layer: keras.layers.Bidirectional(layer, name="both")),
+}
+
+
+@pytest.mark.parametrize("path", STATEFUL)
+def test_states_that_outlive_a_call_are_refused_by_the_name_of_their_layer(path):
+    with pytest.raises(ConversionError, match=f"layer '{path}' with stateful=True.*initial_state"):
+        tf_wgsef.convert(STATEFUL[path]())
+
+
+def test_a_state_that_is_an_input_and_an_output_goes_on():
+    """What the message advises: five steps at once are what two and three are."""
+    keras.utils.set_random_seed(0)
+
+    def network(steps):
+        x, state = keras.Input((steps, 3), name="x"), keras.Input((4,), name="state")
+        out, new = gru(x, initial_state=state)
+        return keras.Model([x, state], {"out": keras.layers.Identity(name="out")(out), "new": new})
+
+    gru = keras.layers.GRU(4, return_state=True)
+    x, zero = np.random.default_rng(0).normal(size=(1, 5, 3)).astype("float32"), np.zeros((1, 4), "float32")
+    whole, first, second = (tf_wgsef.convert(network(steps)) for steps in (5, 2, 3))
+    (expected, _), (_, state) = _out_and_state(whole, x, zero), _out_and_state(first, x[:, :2], zero)
+    np.testing.assert_allclose(_out_and_state(second, x[:, 2:], state)[0], expected, atol=1e-6)
+
+
+def _out_and_state(tflite, x, state):
+    found = predict(tflite, {"x": x, "state": state})
+    (name,) = set(found) - {"out"}
+    return found["out"], found[name]
+
+
 def test_keras_2_model_is_refused():
     stand_in = type("Sequential", (), {"__module__": "tf_keras.src.engine.sequential"})()
     with pytest.raises(InputError, match="Received: a model of Keras 2"):

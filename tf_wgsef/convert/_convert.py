@@ -7,7 +7,7 @@ from tf_wgsef.validation import check_non_negative, check_positive_int
 
 from ._contents import read_contents
 from ._exporter import export_tflite
-from ._flat import check_backend, check_finite_weights, flat_model
+from ._flat import check_backend, check_finite_weights, check_stateless, flat_model
 from ._flex import check_flex, unproven
 from ._memory import give_back
 from ._metadata import check_metadata, weights_hash, write_metadata
@@ -98,6 +98,7 @@ def convert(
     notes = check_metadata(metadata)
     check_backend()
     model = check_keras_model(model)
+    check_stateless(model)
     flat, specs = flat_model(model), input_specs(model)
     check_finite_weights(model)
     stream = _calibration(calibration, specs, calibration_samples, asked, quantization)

@@ -72,11 +72,34 @@ def layer_paths(model) -> list[str]:
     Args:
         model: a functional or Sequential Keras model.
     """
-    paths = []
+    return list(_layers_by_path(model))
+
+
+def _layers_by_path(model) -> dict:
+    found = {}
     for layer in model.layers:
-        inner = layer_paths(layer) if isinstance(getattr(layer, "layers", None), list) else []
-        paths += [layer.name, *(f"{layer.name}/{path}" for path in inner)]
-    return paths
+        found[layer.name] = layer
+        if isinstance(getattr(layer, "layers", None), list):
+            found |= {f"{layer.name}/{path}": inner for path, inner in _layers_by_path(layer).items()}
+    return found
+
+
+def check_stateless(model) -> None:
+    """Raises if a layer keeps its state from one batch to the next: a file starts each call anew.
+
+    Args:
+        model: a functional or Sequential Keras model.
+
+    Raises:
+        ConversionError: naming the layer.
+    """
+    for path, layer in _layers_by_path(model).items():
+        if getattr(layer, "stateful", False):
+            raise ConversionError(
+                f"Expected layers that start each call anew, as a file does. Received: layer {path!r} with "
+                f"stateful=True. Build the model with stateful=False and the same weights; to go on from a "
+                f"state, make it an input and an output (initial_state=..., return_state=True)."
+            )
 
 
 def check_backend() -> None:
