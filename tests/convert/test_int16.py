@@ -218,3 +218,12 @@ def test_activations_may_be_next_to_nothing_below_a_fused_bound(least):
     x = np.random.default_rng(0).normal(size=(40, 4, 4, 3)).astype("float32")
     record = tf_wgsef.convert(model, quantization="int16x8", calibration=x).record
     assert record.contents.integer_only and record.parity.relative < 0.02
+
+
+def test_kernels_and_constants_of_nothing_but_zero_are_zero():
+    model = keras.Sequential(
+        [keras.Input((4, 4, 3)), L.Conv2D(5, 3, kernel_initializer="zeros"), L.Flatten(), L.Dense(2)]
+    )
+    x = np.random.default_rng(0).normal(size=(20, 4, 4, 3)).astype("float32")
+    tflite = tf_wgsef.convert(model, quantization="int16x8", calibration=x, io="float32")
+    assert not predict(tflite, x).any() and tflite.record.contents.integer_only
