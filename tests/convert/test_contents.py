@@ -312,3 +312,11 @@ def test_the_report_says_what_int8_harms_and_what_to_do():
     assert int8.record.harmed == ("RSQRT",) and int16.record.harmed == ()
     assert "int8 can lose what RSQRT give" in int8.report() and 'quantization="int16x8"' in int8.report()
     assert "int8 can lose" not in int16.report()
+
+
+@pytest.mark.parametrize("quantization", ["none", "float16", "dynamic"])
+def test_arithmetic_of_numbers_of_rows_is_no_computing_with_integers(quantization):
+    i = keras.Input((6,), dtype="int32")
+    model = keras.Model(i, keras.layers.Dense(2)(keras.layers.Embedding(20, 4)((i + 3) % 20)))
+    contents = tf_wgsef.convert(model, quantization=quantization).record.contents
+    assert contents.computes_with == "floats" and contents.numbers == "floats only"

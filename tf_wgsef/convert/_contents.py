@@ -70,6 +70,7 @@ class FileContents:
         sha256: its hash.
         operators: {kind: how often}, most frequent first.
         float_operators: those of them that compute with floats, likewise.
+        integer_operators: those that compute with integers that stand for floats, likewise.
         custom: operators that are no builtins, also inside loops and branches; names that start with Flex are
             TensorFlow's own, which LiteRT lacks.
         inputs: of the signature.
@@ -85,6 +86,7 @@ class FileContents:
     sha256: str
     operators: dict[str, int]
     float_operators: dict[str, int]
+    integer_operators: dict[str, int]
     custom: tuple[str, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -103,8 +105,7 @@ class FileContents:
         """What its operations compute with: integers, floats, or both."""
         if self.integer_only:
             return "integers"
-        computing = sum(count for kind, count in self.operators.items() if kind not in _CASTS)
-        return "floats" if sum(self.float_operators.values()) == computing else "both"
+        return "both" if self.integer_operators else "floats"
 
     @property
     def numbers(self) -> str:
@@ -143,13 +144,15 @@ def read_contents(tflite) -> FileContents:
     weights = _weights(graph)
     stored = sum(one.bytes for one in weights)
     told = sum(graph.buffers[number] for number in graph.metadata.values())
-    counts = collections.Counter(one.kind for one in graph.operations)
-    floats = collections.Counter(one.kind for one in graph.operations if _computes_in_float(one, graph))
+    computing = [one for one in graph.operations if one.kind not in _CASTS]
+    floats = [one for one in computing if _takes(one, graph, lambda tensor: tensor.dtype in _FLOATS)]
+    integers = [one for one in computing if one not in floats and _takes(one, graph, lambda one: one.scales)]
     return FileContents(
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        operators=dict(counts.most_common()),
-        float_operators=dict(floats.most_common()),
+        operators=_counted(graph.operations),
+        float_operators=_counted(floats),
+        integer_operators=_counted(integers),
         custom=graph.custom,
         inputs=tuple(_port(name, graph.tensors[i]) for name, i in graph.inputs.items()),
         outputs=tuple(_port(name, graph.tensors[i]) for name, i in graph.outputs.items()),
@@ -160,11 +163,13 @@ def read_contents(tflite) -> FileContents:
     )
 
 
-def _computes_in_float(operation: Operation, graph: Graph) -> bool:
-    if operation.kind in _CASTS:
-        return False
-    numbers = (i for i in (*operation.inputs, *operation.outputs) if i >= 0)
-    return any(graph.tensors[i].dtype in _FLOATS for i in numbers)
+def _takes(operation: Operation, graph: Graph, is_such) -> bool:
+    """Whether such a tensor is among what an operation takes and gives."""
+    return any(is_such(graph.tensors[i]) for i in (*operation.inputs, *operation.outputs) if i >= 0)
+
+
+def _counted(operations) -> dict[str, int]:
+    return dict(collections.Counter(one.kind for one in operations).most_common())
 
 
 def _port(name: str, tensor: Tensor) -> Port:

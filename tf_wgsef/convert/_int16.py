@@ -10,11 +10,12 @@ import copy
 
 import numpy as np
 
-from ._edit import drop_unused_buffers, kinds_of, make_integer, make_operation
+from ._edit import drop_unused_buffers, kinds_of, make_integer, make_operation, read_floats
 from ._int16_borders import set_borders
 from ._int16_constants import Constants
-from ._int16_kinds import CHANNELS, SAME_SCALE, TO_ONE_SCALE, VERSIONS, WITHIN_ONE, types_of
-from ._integers import activation_scale
+from ._int16_kinds import CHANNELS, LOOKUP, SAME_SCALE, TO_ONE_SCALE, VERSIONS, WITHIN_ONE
+from ._int16_types import exact_tensors, types_of
+from ._integers import activation_scale, power_of_two
 from ._schema import read_graph
 from ._write_model import write_model
 
@@ -30,20 +31,31 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    types = types_of(read_graph(tflite))
+    read = read_graph(tflite)
+    types, exact = types_of(tflite, read, ranges, io), exact_tensors(read)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
     graph, kinds = model.subgraphs[0], kinds_of(model)
-    typed = list(zip(graph.operators, types, strict=True))
-    steps = [(one, kinds[one.opcodeIndex]) for one, dtype in typed if dtype == "int16"]
-    lookups = [one for one, dtype in typed if dtype == "int8"]
-    ours = [*(one for one, _ in steps), *lookups]
-    _set_versions(model, kinds, ours)
+    ours = [
+        (one, kinds[one.opcodeIndex], dtype)
+        for one, dtype in zip(graph.operators, types, strict=True)
+        if dtype != "float32"
+    ]
+    lookups = [
+        (one, dtype) for one, kind, dtype in ours if kind == LOOKUP and read.tensors[one.inputs[0]].stored
+    ]
+    tables = {id(one) for one, _ in lookups}
+    steps = [(one, kind) for one, kind, _ in ours if id(one) not in tables]
+    _set_versions(model, kinds, [one for one, *_ in ours])
     sources = set_borders(model, types, io)
     given = {number: activation_scale(*ranges[source]) for number, source in sources.items()}
+    given |= {
+        number: power_of_two(given[number]) for number in graph.inputs if number in given and number in exact
+    }
+    given |= {one.outputs[0]: _table_scale(model, one) for one, dtype in lookups if dtype == "int16"}
     scales = _scales(steps, given, ranges)
-    constants = Constants(model, ours, scales)
-    for operation in lookups:
-        constants.quantize_table(operation.inputs[0], operation.outputs[0])
+    constants = Constants(model, [one for one, *_ in ours], scales)
+    for operation, dtype in lookups:
+        constants.quantize_table(operation.inputs[0], operation.outputs[0], dtype)
     for operation, kind in steps:
         if kind in CHANNELS:
             source, weights, axis = CHANNELS[kind]
@@ -54,8 +66,6 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
         else:
             to_one = kind in TO_ONE_SCALE
             constants.quantize_operands(operation, scales[operation.outputs[0]] if to_one else None)
-        if kind in ("ADD", "SUB"):
-            operation.builtinOptions.potScaleInt16 = False  # any scale, not only powers of two
     if io == "int16":
         constants.quantize_outputs()
     drop_unused_buffers(model)
@@ -64,6 +74,8 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
     for operation, kind in steps:
         if kind in TO_ONE_SCALE:
             _bring_to_one_scale(model, operation, scales)
+        elif kind in ("ADD", "SUB"):
+            operation.builtinOptions.potScaleInt16 = False  # any scale, not only powers of two
     return write_model(model)
 
 
@@ -72,6 +84,11 @@ def _set_versions(model, kinds, operations) -> None:
     for number in {operation.opcodeIndex for operation in operations}:
         code = model.operatorCodes[number]
         code.version = max(code.version, VERSIONS.get(kinds[number], 2))
+
+
+def _table_scale(model, lookup) -> np.float32:
+    values = read_floats(model, model.subgraphs[0].tensors[lookup.inputs[0]])
+    return activation_scale(values.min(), values.max())
 
 
 def _scales(steps, given, ranges) -> dict[int, np.float32]:

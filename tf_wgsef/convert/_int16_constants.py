@@ -75,17 +75,21 @@ class Constants:
         """
         values = read_floats(self._model, self._graph.tensors[number])
         if step is None:
-            step = activation_scale(values.min(), values.max()) or activation_scale(0, 1)
+            step = activation_scale(values.min(), values.max())
         steps = np.array([step])
         self._put(self._graph.tensors[number], rounded(values, inverse(steps), np.int16, 32767), steps)
 
-    def quantize_table(self, table: int, rows: int) -> None:
-        """Makes a table and the rows that are looked up in it int8.
+    def quantize_table(self, table: int, rows: int, dtype: str) -> None:
+        """Makes a table, and the rows that are looked up in it, integers of one scale.
 
         Args:
             table: number of the constant.
             rows: number of the output.
+            dtype: "int8" or "int16".
         """
+        if dtype == "int16":
+            self.quantize(table, self._scales[rows])
+            return
         table, rows = self._graph.tensors[table], self._graph.tensors[rows]
         values = read_floats(self._model, table)
         spread = max(-values.min(), values.max()) or np.float32(1)

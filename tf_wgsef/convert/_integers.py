@@ -4,16 +4,26 @@ import numpy as np
 
 _BLOCK = 1 << 20  # weights that are rounded at a time
 _INT32 = float((1 << 31) - 1)
+_SIZES = (1e-30, 1e30)
 
 
 def activation_scale(low: float, high: float) -> np.float32:
     """Returns what one step of an int16 activation is worth.
 
+    Of what is 0 throughout it is that of values up to 1. LiteRT ends the process on scales near the largest
+    float, and takes those near the least for 0.
+
     Args:
-        low: the least value that was seen.
-        high: the largest.
+        low: the least value that was seen; it may be infinite.
+        high: the largest, likewise.
     """
-    return np.float32(max(abs(low), abs(high))) / np.float32(32767)
+    size = max(abs(low), abs(high)) or 1.0
+    return np.float32(min(max(size, _SIZES[0]), _SIZES[1])) / np.float32(32767)
+
+
+def power_of_two(scale: np.float32) -> np.float32:
+    """Returns the least power of two that is no less: in steps of it whole numbers are exact."""
+    return np.float32(2.0 ** np.ceil(np.log2(scale)))
 
 
 def weight_spread(kernel: np.ndarray, axis: int) -> np.ndarray:

@@ -129,6 +129,16 @@ def read_buffer(tflite, number: int) -> bytes:
         raise _damaged(data, error) from error
 
 
+def view_floats(tflite, number: int) -> np.ndarray:
+    """Returns the float32 values of one buffer, flat, without a copy.
+
+    Args:
+        tflite: the bytes of a whole file.
+        number: from ``Tensor.buffer``.
+    """
+    return _root(tflite).Buffers(number).DataAsNumpy().view(np.float32)
+
+
 def _root(data):
     from ai_edge_litert import schema_py_generated as schema
 

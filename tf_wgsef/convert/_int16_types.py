@@ -1,0 +1,136 @@
+"""Which operations of an int16x8 file compute with integers: by kind, and by the values that they meet."""
+
+import math
+
+import numpy as np
+
+from ._int16_kinds import BY_RANGE, CHANNELS, EXACT, LOOKUP, PAIRS, SAME_SCALE, TO_ONE_SCALE, WITHIN_ONE
+from ._schema import view_floats
+
+_LARGEST = 1e30  # LiteRT ends the process on scales near the largest float
+# Of the values that share one scale, by how much the largest may exceed another's: a mask of -1e9 would leave
+# nothing of the scores that it is added to. From 2¹⁴ on LiteRT ends the process, or turns signs over.
+_APART = 1024
+_SUMMANDS = 1 << 16  # times 2¹⁵ they fill the int32 that LiteRT adds them up in
+_ROWS_APART = (8, 4096)  # of a table: up to which int8 and int16 keep the small rows, a tenth of all
+
+
+def types_of(tflite, graph, ranges, end: str) -> list[str]:
+    """Returns what each operation gives.
+
+    That is "int16", "int8" if it looks rows of a table up, or "float32" if it is left as it is. What is made
+    in float stays so until it meets integers or weights: a variance that is quantized between the operations
+    of a normalization can be next to 0 where it should not.
+
+    Args:
+        tflite: the float file.
+        graph: the same, as ``read_graph`` returns it.
+        ranges: the least and the largest value of each activation, by the number of its tensor.
+        end: type of the file's inputs and outputs: "int16" or "float32".
+    """
+    sizes, exact = _Sizes(tflite, graph, ranges), exact_tensors(graph)
+    types, floats = [], set(graph.inputs.values()) if end == "float32" else set()
+    for operation in graph.operations:
+        dtype = _type(operation, graph.tensors, sizes, exact)
+        given = {n for n in operation.inputs if n >= 0 and _computed(graph.tensors[n])}
+        if dtype == "int16" and given and operation.kind not in CHANNELS and given <= floats:
+            dtype = "float32"
+        if dtype == "float32":
+            floats.update(operation.outputs)
+        types.append(dtype)
+    return types
+
+
+def exact_tensors(graph) -> set[int]:
+    """Returns the numbers of the tensors that lead to numbers of elements, comparisons or roundings.
+
+    Args:
+        graph: the float file, as ``read_graph`` returns it.
+    """
+    exact = set()
+    for operation in reversed(graph.operations):
+        goes_on = operation.kind not in CHANNELS and not exact.isdisjoint(operation.outputs)
+        if operation.kind in EXACT or goes_on:
+            exact.update(operation.inputs)
+    return exact
+
+
+class _Sizes:
+    """The largest absolute values of a file's tensors."""
+
+    def __init__(self, tflite, graph, ranges):
+        self._tflite, self._tensors, self._ranges = tflite, graph.tensors, ranges
+
+    def of(self, number: int) -> float:
+        """Returns that of an activation or a constant."""
+        if number in self._ranges:
+            return max(map(abs, self._ranges[number]))
+        values = self._read(number)
+        return float(max(-values.min(), values.max()))
+
+    def of_rows(self, number: int) -> np.ndarray:
+        """Returns those of a table's rows that are not all zero."""
+        table = self._read(number).reshape(self._tensors[number].shape[0], -1)
+        sizes = np.maximum(-table.min(axis=1), table.max(axis=1))
+        return sizes[sizes > 0]
+
+    def _read(self, number):
+        return view_floats(self._tflite, self._tensors[number].buffer)
+
+
+def _type(operation, tensors, sizes: _Sizes, exact: set[int]) -> str:
+    kind, given = operation.kind, [None if n < 0 else tensors[n] for n in operation.inputs]
+    is_exact = not exact.isdisjoint(operation.outputs)
+    if any(tensors[number].dtype != "float32" for number in operation.outputs):
+        return "float32"
+    if kind == LOOKUP and _constant(given[0]):
+        return "float32" if is_exact else _table_type(sizes.of_rows(operation.inputs[0]))
+    if kind in CHANNELS:
+        source, weights, _ = CHANNELS[kind]
+        constants = [given[weights], *given[max(source, weights) + 1 :]]
+        fits = _computed(given[source]) and all(one is None or _constant(one) for one in constants)
+    elif kind in PAIRS | TO_ONE_SCALE:
+        fits = any(map(_computed, given)) and all(_computed(one) or _constant(one) for one in given)
+    elif kind in SAME_SCALE:
+        fits = _computed(given.pop(SAME_SCALE[kind])) and all(one.dtype == "int32" for one in given)
+    else:
+        known = kind in WITHIN_ONE | BY_RANGE
+        fits = known and all(_computed(one) or one.dtype == "int32" for one in given)
+    if is_exact and kind not in CHANNELS and kind not in SAME_SCALE:
+        fits = False
+    return "int16" if fits and _holds(operation, tensors, sizes) else "float32"
+
+
+def _holds(operation, tensors, sizes: _Sizes) -> bool:
+    """Returns whether integers hold what an operation meets, and LiteRT computes with them rightly."""
+    kind, (output, *_) = operation.kind, operation.outputs
+    if kind in CHANNELS:
+        return max(sizes.of(operation.inputs[CHANNELS[kind][0]]), sizes.of(output)) < _LARGEST
+    given = [sizes.of(n) for n in operation.inputs if n >= 0 and tensors[n].dtype == "float32"]
+    made = [sizes.of(number) for number in operation.outputs]
+    if not max(*given, *made) < _LARGEST:
+        return False
+    if kind in {"ADD", "SUB"} | TO_ONE_SCALE:
+        there = [size for size in (*given, *made) if size > 0]
+        return not there or max(there) <= _APART * min(there)
+    if kind == "MUL":
+        return math.prod(given) <= 2**15 * made[0]
+    if kind in ("MEAN", "AVERAGE_POOL_2D"):
+        before, after = (math.prod(tensors[n].shape) for n in (operation.inputs[0], output))
+        return before <= _SUMMANDS * after
+    return True
+
+
+def _table_type(rows: np.ndarray) -> str:
+    """Returns the type of a table: one scale is to hold all its rows."""
+    apart = rows.max() / np.quantile(rows, 0.1) if len(rows) else 1.0
+    limits = zip(_ROWS_APART, ("int8", "int16"), strict=True)
+    return next((dtype for limit, dtype in limits if apart <= limit), "float32")
+
+
+def _computed(tensor) -> bool:
+    return tensor.dtype == "float32" and not tensor.stored
+
+
+def _constant(tensor) -> bool:
+    return tensor.dtype == "float32" and tensor.stored > 0 and not tensor.sparse
