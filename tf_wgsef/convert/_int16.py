@@ -32,7 +32,7 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
     from ai_edge_litert import schema_py_generated as schema
 
     read = read_graph(tflite)
-    types, exact = types_of(tflite, read, ranges, io), exact_tensors(read)
+    types = types_of(tflite, read, ranges, io)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite, 0))
     graph, kinds = model.subgraphs[0], kinds_of(model)
     ours = [
@@ -40,19 +40,13 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
         for one, dtype in zip(graph.operators, types, strict=True)
         if dtype != "float32"
     ]
-    lookups = [
-        (one, dtype) for one, kind, dtype in ours if kind == LOOKUP and read.tensors[one.inputs[0]].stored
-    ]
+    lookups = [(one, dtype) for one, kind, dtype in ours if kind == LOOKUP and _is_table(read, one)]
     tables = {id(one) for one, _ in lookups}
     steps = [(one, kind) for one, kind, _ in ours if id(one) not in tables]
-    _set_versions(model, kinds, [one for one, *_ in ours])
+    _set_versions(model, kinds, ours)
     sources = set_borders(model, types, io)
-    given = {number: activation_scale(*ranges[source]) for number, source in sources.items()}
-    given |= {
-        number: power_of_two(given[number]) for number in graph.inputs if number in given and number in exact
-    }
-    given |= {one.outputs[0]: _table_scale(model, one) for one, dtype in lookups if dtype == "int16"}
-    scales = _scales(steps, given, ranges)
+    scales = _given_scales(read, sources, ranges) | _table_scales(model, lookups)
+    _add_scales(scales, steps, ranges)
     constants = Constants(model, [one for one, *_ in ours], scales)
     for operation, dtype in lookups:
         constants.quantize_table(operation.inputs[0], operation.outputs[0], dtype)
@@ -79,21 +73,39 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
     return write_model(model)
 
 
-def _set_versions(model, kinds, operations) -> None:
+def _is_table(graph, lookup) -> bool:
+    return graph.tensors[int(lookup.inputs[0])].stored > 0
+
+
+def _set_versions(model, kinds, ours) -> None:
     """Lets the entries of a file's list of operations say since when they take integers."""
-    for number in {operation.opcodeIndex for operation in operations}:
+    for number in {operation.opcodeIndex for operation, *_ in ours}:
         code = model.operatorCodes[number]
         code.version = max(code.version, VERSIONS.get(kinds[number], 2))
 
 
-def _table_scale(model, lookup) -> np.float32:
-    values = read_floats(model, model.subgraphs[0].tensors[lookup.inputs[0]])
-    return activation_scale(values.min(), values.max())
+def _given_scales(graph, sources, ranges) -> dict[int, np.float32]:
+    """Returns the scales of inputs, and of what QUANTIZE gives, by the number of their tensor.
+
+    Those of inputs that must be exact are powers of two: what is whole stays so.
+    """
+    exact = exact_tensors(graph) & {*graph.inputs.values()}
+    scales = {number: activation_scale(*ranges[source]) for number, source in sources.items()}
+    return {number: power_of_two(scale) if number in exact else scale for number, scale in scales.items()}
 
 
-def _scales(steps, given, ranges) -> dict[int, np.float32]:
-    """Returns the scale of each activation that is computed in int16, by the number of its tensor."""
-    scales = dict(given)
+def _table_scales(model, lookups) -> dict[int, np.float32]:
+    """Returns the scales of rows of int16, which are those of their tables."""
+    scales = {}
+    for operation, dtype in lookups:
+        if dtype == "int16":
+            table = read_floats(model, model.subgraphs[0].tensors[operation.inputs[0]])
+            scales[operation.outputs[0]] = activation_scale(table.min(), table.max())
+    return scales
+
+
+def _add_scales(scales: dict[int, np.float32], steps, ranges) -> None:
+    """Adds those of what is computed in int16."""
     for operation, kind in steps:
         for number in operation.outputs:
             if kind in SAME_SCALE:
@@ -102,7 +114,6 @@ def _scales(steps, given, ranges) -> dict[int, np.float32]:
                 scales[number] = np.float32(2**-15)
             else:
                 scales[number] = max(activation_scale(*ranges[number]), _least_scale(operation))
-    return scales
 
 
 def _least_scale(operation) -> np.float32:
