@@ -317,6 +317,6 @@ def test_the_report_says_what_int8_harms_and_what_to_do():
 @pytest.mark.parametrize("quantization", ["none", "float16", "dynamic"])
 def test_arithmetic_of_numbers_of_rows_is_no_computing_with_integers(quantization):
     i = keras.Input((6,), dtype="int32")
-    model = keras.Model(i, keras.layers.Dense(2)(keras.layers.Embedding(20, 4)((i + 3) % 20)))
+    model = keras.Model(i, keras.layers.Dense(2)(keras.layers.Embedding(2000, 16)((i + 3) % 2000)))
     contents = tf_wgsef.convert(model, quantization=quantization).record.contents
     assert contents.computes_with == "floats" and contents.numbers == "floats only"

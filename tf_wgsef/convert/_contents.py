@@ -13,6 +13,7 @@ from ._schema import Graph, Operation, Tensor, read_graph
 _FLOATS = ("float16", "float32", "float64", "bfloat16")
 # These only change the type of a tensor; what they change from or to is no arithmetic in float.
 _CASTS = ("QUANTIZE", "DEQUANTIZE")
+_LOOKUPS = ("GATHER", "EMBEDDING_LOOKUP")  # they copy integers, also where these become floats at once
 _NAMED = 6  # kinds that a line for people names
 
 
@@ -113,8 +114,9 @@ class FileContents:
         if self.computes_with != "both":
             return f"{self.computes_with} only"
         named = [f"{count} {kind}" for kind, count in self.float_operators.items()]
-        more = [f"{len(named) - _NAMED} other kinds"] if len(named) > _NAMED else []
-        return f"integers, and floats in {', '.join(named[:_NAMED] + more)}"
+        if len(named) > _NAMED + 1:
+            named[_NAMED:] = [f"{len(named) - _NAMED} other kinds"]
+        return f"integers, and floats in {', '.join(named)}"
 
     @property
     def flex(self) -> tuple[str, ...]:
@@ -146,7 +148,8 @@ def read_contents(tflite) -> FileContents:
     told = sum(graph.buffers[number] for number in graph.metadata.values())
     computing = [one for one in graph.operations if one.kind not in _CASTS]
     floats = [one for one in computing if _takes(one, graph, lambda tensor: tensor.dtype in _FLOATS)]
-    integers = [one for one in computing if one not in floats and _takes(one, graph, lambda one: one.scales)]
+    rest = [one for one in computing if one not in floats and one.kind not in _LOOKUPS]
+    integers = [one for one in rest if _takes(one, graph, lambda tensor: tensor.scales)]
     return FileContents(
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),

@@ -10,6 +10,8 @@ import copy
 
 import numpy as np
 
+from tf_wgsef.errors import InputError
+
 from ._edit import drop_unused_buffers, kinds_of, make_integer, make_operation, read_floats
 from ._int16_borders import set_borders
 from ._int16_constants import Constants
@@ -89,9 +91,18 @@ def _given_scales(graph, sources, ranges) -> dict[int, np.float32]:
 
     Those of inputs that must be exact are powers of two: what is whole stays so.
     """
-    exact = exact_tensors(graph) & {*graph.inputs.values()}
     scales = {number: activation_scale(*ranges[source]) for number, source in sources.items()}
-    return {number: power_of_two(scale) if number in exact else scale for number, scale in scales.items()}
+    for name, number in graph.inputs.items():
+        if number in scales and number in exact_tensors(graph):
+            scales[number] = power_of_two(scales[number])
+            largest = max(map(abs, ranges[number]))
+            if scales[number] > 1:
+                raise InputError(
+                    f"Expected whole numbers of at most 32767 in an input of int16 that numbers rows, or is "
+                    f"compared or rounded. Received: input {name!r} of up to {largest:g}. "
+                    f'Pass io="float32".'
+                )
+    return scales
 
 
 def _table_scales(model, lookups) -> dict[int, np.float32]:

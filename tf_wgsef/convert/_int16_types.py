@@ -12,15 +12,16 @@ _LARGEST = 1e30  # LiteRT ends the process on scales near the largest float
 # nothing of the scores that it is added to. From 2¹⁴ on LiteRT ends the process, or turns signs over.
 _APART = 1024
 _SUMMANDS = 1 << 16  # times 2¹⁵ they fill the int32 that LiteRT adds them up in
-_ROWS_APART = (8, 4096)  # of a table: up to which int8 and int16 keep the small rows, a tenth of all
+_TABLE_APART = (8, 4096)  # of a table: up to which int8 and int16 keep the small values
+_POSITIONS = 64  # of a softmax: LiteRT gives each 2 steps of 2⁻¹⁵, however small it is
 
 
 def types_of(tflite, graph, ranges, end: str) -> list[str]:
     """Returns what each operation gives.
 
     That is "int16", "int8" if it looks rows of a table up, or "float32" if it is left as it is. What is made
-    in float stays so until it meets integers or weights: a variance that is quantized between the operations
-    of a normalization can be next to 0 where it should not.
+    in float stays so until it meets integers or weights, and by a product also then: a variance that is
+    quantized between the operations of a normalization can be next to 0 where it should not.
 
     Args:
         tflite: the float file.
@@ -33,7 +34,8 @@ def types_of(tflite, graph, ranges, end: str) -> list[str]:
     for operation in graph.operations:
         dtype = _type(operation, graph.tensors, sizes, exact)
         given = {n for n in operation.inputs if n >= 0 and _computed(graph.tensors[n])}
-        if dtype == "int16" and given and operation.kind not in CHANNELS and given <= floats:
+        goes_on = operation.kind == "MUL" and not given.isdisjoint(floats)
+        if dtype == "int16" and given and operation.kind not in CHANNELS and (goes_on or given <= floats):
             dtype = "float32"
         if dtype == "float32":
             floats.update(operation.outputs)
@@ -68,11 +70,18 @@ class _Sizes:
         values = self._read(number)
         return float(max(-values.min(), values.max()))
 
-    def of_rows(self, number: int) -> np.ndarray:
-        """Returns those of a table's rows that are not all zero."""
+    def apart(self, number: int) -> float:
+        """Returns by how much a table's largest value exceeds what is small in it.
+
+        That is what a tenth of the rows are less than, or of the columns; or twelve times the least row.
+        """
         table = self._read(number).reshape(self._tensors[number].shape[0], -1)
-        sizes = np.maximum(-table.min(axis=1), table.max(axis=1))
-        return sizes[sizes > 0]
+        rows, columns = (np.maximum(-table.min(axis=i), table.max(axis=i)) for i in (1, 0))
+        rows, columns = rows[rows > 0], columns[columns > 0]
+        if not len(rows):
+            return 1.0
+        small = min(np.quantile(rows, 0.1), np.quantile(columns, 0.1), 12 * rows.min())
+        return float(rows.max() / small)
 
     def _read(self, number):
         return view_floats(self._tflite, self._tensors[number].buffer)
@@ -84,7 +93,7 @@ def _type(operation, tensors, sizes: _Sizes, exact: set[int]) -> str:
     if any(tensors[number].dtype != "float32" for number in operation.outputs):
         return "float32"
     if kind == LOOKUP and _constant(given[0]):
-        return "float32" if is_exact else _table_type(sizes.of_rows(operation.inputs[0]))
+        return "float32" if is_exact else _table_type(sizes.apart(operation.inputs[0]))
     if kind in CHANNELS:
         source, weights, _ = CHANNELS[kind]
         constants = [given[weights], *given[max(source, weights) + 1 :]]
@@ -115,16 +124,18 @@ def _holds(operation, tensors, sizes: _Sizes) -> bool:
         return not there or max(there) <= _APART * min(there)
     if kind == "MUL":
         return math.prod(given) <= 2**15 * made[0]
+    if kind in WITHIN_ONE:
+        positions = tensors[output].shape[-1] if kind == "SOFTMAX" else 1
+        return made[0] * 2**15 >= _APART and positions <= _POSITIONS
     if kind in ("MEAN", "AVERAGE_POOL_2D"):
         before, after = (math.prod(tensors[n].shape) for n in (operation.inputs[0], output))
         return before <= _SUMMANDS * after
     return True
 
 
-def _table_type(rows: np.ndarray) -> str:
-    """Returns the type of a table: one scale is to hold all its rows."""
-    apart = rows.max() / np.quantile(rows, 0.1) if len(rows) else 1.0
-    limits = zip(_ROWS_APART, ("int8", "int16"), strict=True)
+def _table_type(apart: float) -> str:
+    """Returns the type of a table: one scale is to hold all of it."""
+    limits = zip(_TABLE_APART, ("int8", "int16"), strict=True)
     return next((dtype for limit, dtype in limits if apart <= limit), "float32")
 
 
