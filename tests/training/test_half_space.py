@@ -230,9 +230,16 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("name", ["lenet", "residual"])
+SAMPLED = {"lenet": "adam", "residual": "sgd"}
+LEVELS = [
+    pytest.param(name, optimizer, rule, marks=() if SAMPLED[name] == optimizer else pytest.mark.slow)
+    for name in SAMPLED
+    for optimizer in OPTIMIZERS
+    for rule in RULES
+]
+
+
+@pytest.mark.parametrize(("name", "optimizer", "rule"), LEVELS)
 def test_the_level_is_met_to_the_unit_and_never_exceeded(name, optimizer, rule):
     model = models.ALL[name]()
     sparse = tf_wgsef.sparsify(model, sparsity=0.5, update=RULES[rule])
