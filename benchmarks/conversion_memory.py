@@ -66,7 +66,7 @@ def build(name):
 
 
 def _clipped():
-    """A layer of operations with no rule of TensorFlow's, or that LiteRT computes in float."""
+    """A layer with a clip, and a sum, which int16x8 files compute in float."""
     import keras
 
     ops = keras.ops

@@ -146,10 +146,12 @@ def read_contents(tflite) -> FileContents:
     weights = _weights(graph)
     stored = sum(one.bytes for one in weights)
     told = sum(graph.buffers[number] for number in graph.metadata.values())
-    computing = [one for one in graph.operations if one.kind not in _CASTS]
-    floats = [one for one in computing if _takes(one, graph, lambda tensor: tensor.dtype in _FLOATS)]
-    rest = [one for one in computing if one not in floats and one.kind not in _LOOKUPS]
-    integers = [one for one in rest if _takes(one, graph, lambda tensor: tensor.scales)]
+    floats, integers = [], []
+    for one in graph.operations:
+        if one.kind not in _CASTS and _takes(one, graph, lambda tensor: tensor.dtype in _FLOATS):
+            floats.append(one)
+        elif one.kind not in _CASTS + _LOOKUPS and _takes(one, graph, lambda tensor: tensor.scales):
+            integers.append(one)
     return FileContents(
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),

@@ -1,5 +1,7 @@
 """Changes to a ``.tflite`` file of the generated schema's objects."""
 
+import copy
+
 import numpy as np
 
 
@@ -32,6 +34,17 @@ def add_buffer(model, values: np.ndarray) -> int:
     buffer.data = values.reshape(-1).view(np.uint8)
     model.buffers.append(buffer)
     return len(model.buffers) - 1
+
+
+def copy_tensor(graph, number: int) -> int:
+    """Returns the number of a new tensor, a copy.
+
+    Args:
+        graph: a ``SubGraphT``. It is changed.
+        number: of the tensor.
+    """
+    graph.tensors.append(copy.copy(graph.tensors[number]))
+    return len(graph.tensors) - 1
 
 
 def drop_unused_buffers(model) -> None:

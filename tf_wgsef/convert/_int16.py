@@ -6,17 +6,15 @@ wrongly (SUM). For most operations the rules are few: int8 weights with a scale 
 around zero, int64 biases; the tests hold them against what TensorFlow makes. The others stay in float.
 """
 
-import copy
-
 import numpy as np
 
 from tf_wgsef.errors import InputError
 
-from ._edit import drop_unused_buffers, kinds_of, make_integer, make_operation, read_floats
+from ._edit import copy_tensor, drop_unused_buffers, kinds_of, make_integer, make_operation, read_floats
 from ._int16_borders import set_borders
 from ._int16_constants import Constants
-from ._int16_kinds import CHANNELS, LOOKUP, SAME_SCALE, TO_ONE_SCALE, VERSIONS, WITHIN_ONE
-from ._int16_types import exact_tensors, types_of
+from ._int16_kinds import CHANNELS, SAME_SCALE, TO_ONE_SCALE, VERSIONS, WITHIN_ONE
+from ._int16_types import exact_tensors, is_lookup, types_of
 from ._integers import activation_scale, power_of_two
 from ._schema import read_graph
 from ._write_model import write_model
@@ -42,7 +40,7 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
         for one, dtype in zip(graph.operators, types, strict=True)
         if dtype != "float32"
     ]
-    lookups = [(one, dtype) for one, kind, dtype in ours if kind == LOOKUP and _is_table(read, one)]
+    lookups = [(one, dtype) for one, kind, dtype in ours if is_lookup(kind, one, read.tensors)]
     tables = {id(one) for one, _ in lookups}
     steps = [(one, kind) for one, kind, _ in ours if id(one) not in tables]
     _set_versions(model, kinds, ours)
@@ -75,10 +73,6 @@ def int16_file(tflite: bytes, ranges: dict[int, tuple[float, float]], io: str) -
     return write_model(model)
 
 
-def _is_table(graph, lookup) -> bool:
-    return graph.tensors[int(lookup.inputs[0])].stored > 0
-
-
 def _set_versions(model, kinds, ours) -> None:
     """Lets the entries of a file's list of operations say since when they take integers."""
     for number in {operation.opcodeIndex for operation, *_ in ours}:
@@ -92,8 +86,9 @@ def _given_scales(graph, sources, ranges) -> dict[int, np.float32]:
     Those of inputs that must be exact are powers of two: what is whole stays so.
     """
     scales = {number: activation_scale(*ranges[source]) for number, source in sources.items()}
+    exact = exact_tensors(graph)
     for name, number in graph.inputs.items():
-        if number in scales and number in exact_tensors(graph):
+        if number in scales and number in exact:
             scales[number] = power_of_two(scales[number])
             largest = max(map(abs, ranges[number]))
             if scales[number] > 1:
@@ -142,15 +137,9 @@ def _bring_to_one_scale(model, operation, scales):
     before = next(i for i, other in enumerate(graph.operators) if other is operation)
     for position, number in enumerate(operation.inputs):
         if scales.get(number, scales[output]) != scales[output]:
-            operation.inputs[position] = _copy(graph, number)
+            operation.inputs[position] = copy_tensor(graph, number)
             one = graph.tensors[operation.inputs[position]]
             one.name, one.quantization = one.name + b"_requantized", graph.tensors[output].quantization
             graph.operators.insert(
                 before, make_operation(model, "QUANTIZE", number, operation.inputs[position])
             )
-
-
-def _copy(graph, number) -> int:
-    """Returns the number of a new tensor, a copy."""
-    graph.tensors.append(copy.copy(graph.tensors[number]))
-    return len(graph.tensors) - 1

@@ -1,9 +1,8 @@
 """Where the integers of an int16x8 file meet floats: QUANTIZE and DEQUANTIZE, where first needed."""
 
-import copy
 from collections.abc import Sequence
 
-from ._edit import make_operation
+from ._edit import copy_tensor, make_operation
 
 
 def set_borders(model, types: Sequence[str], end: str) -> dict[int, int]:
@@ -64,8 +63,7 @@ class _Forms:
         if self.made.get(number, dtype) == dtype:
             return number
         if (number, dtype) not in self._copies:
-            other = self._copies[number, dtype] = len(self._tensors)
-            self._tensors.append(copy.copy(self._tensors[number]))
+            other = self._copies[number, dtype] = copy_tensor(self._model.subgraphs[0], number)
             self._tensors[other].name += f"_{dtype}".encode()
             kind = "QUANTIZE" if dtype == "int16" else "DEQUANTIZE"
             self.operations.append(make_operation(self._model, kind, number, other))
@@ -87,8 +85,7 @@ def _separate_constant_outputs(model):
     made = {int(number) for operation in graph.operators for number in operation.outputs} | {*graph.inputs}
     for number in dict.fromkeys(graph.outputs):
         if number not in made:
-            graph.tensors.append(copy.copy(graph.tensors[number]))
-            _replace_output(model, number, len(graph.tensors) - 1)
+            _replace_output(model, number, copy_tensor(graph, number))
 
 
 def _replace_output(model, old, new):

@@ -1,11 +1,10 @@
 """Weights, biases and constant operands of an int16x8 file."""
 
-import copy
 import hashlib
 
 import numpy as np
 
-from ._edit import add_buffer, make_integer, read_floats
+from ._edit import add_buffer, copy_tensor, make_integer, read_floats
 from ._integers import activation_scale, inverse, rounded, weight_spread, with_room_for_bias
 
 
@@ -107,13 +106,12 @@ class Constants:
 
     def _separate(self, operations):
         """Gives each use of floats a tensor of its own: the scale of a bias depends on the use."""
-        ours, tensors = {id(one) for one in operations}, self._graph.tensors
+        ours = {id(one) for one in operations}
         seen = {int(n) for one in self._graph.operators if id(one) not in ours for n in one.inputs}
         for operation in operations:
             for number in self._floats(operation.inputs):
                 if number in seen:
-                    operation.inputs[operation.inputs.index(number)] = len(tensors)
-                    tensors.append(copy.copy(tensors[number]))
+                    operation.inputs[operation.inputs.index(number)] = copy_tensor(self._graph, number)
                 seen.add(number)
 
     def _put(self, tensor, values, steps, axis=0):

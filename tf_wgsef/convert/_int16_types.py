@@ -19,8 +19,8 @@ _POSITIONS = 64  # of a softmax: LiteRT gives each 2 steps of 2⁻¹⁵, however
 def types_of(tflite, graph, ranges, end: str) -> list[str]:
     """Returns what each operation gives.
 
-    That is "int16", "int8" if it looks rows of a table up, or "float32" if it is left as it is. What is made
-    in float stays so until it meets integers or weights, and by a product also then: a variance that is
+    That is "int16", "int8" if it looks rows of such a table up, or "float32" if it is left. What is made in
+    float stays so until it meets integers or weights, and by a product also then: a variance that is
     quantized between the operations of a normalization can be next to 0 where it should not.
 
     Args:
@@ -55,6 +55,17 @@ def exact_tensors(graph) -> set[int]:
         if operation.kind in EXACT or goes_on:
             exact.update(operation.inputs)
     return exact
+
+
+def is_lookup(kind: str, operation, tensors) -> bool:
+    """Returns whether an operation of a float file takes rows of a constant.
+
+    Args:
+        kind: such as "GATHER".
+        operation: with the ``inputs`` that it has in that file.
+        tensors: of that file.
+    """
+    return kind == LOOKUP and _constant(tensors[int(operation.inputs[0])])
 
 
 class _Sizes:
@@ -92,7 +103,7 @@ def _type(operation, tensors, sizes: _Sizes, exact: set[int]) -> str:
     is_exact = not exact.isdisjoint(operation.outputs)
     if any(tensors[number].dtype != "float32" for number in operation.outputs):
         return "float32"
-    if kind == LOOKUP and _constant(given[0]):
+    if is_lookup(kind, operation, tensors):
         return "float32" if is_exact else _table_type(sizes.apart(operation.inputs[0]))
     if kind in CHANNELS:
         source, weights, _ = CHANNELS[kind]
